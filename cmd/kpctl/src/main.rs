@@ -1,0 +1,3 @@
+//! kpctl
+
+fn main() {}
