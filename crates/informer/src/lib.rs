@@ -1,1 +1,6 @@
-//! informer
+//! Turns the cluster's Services, EndpointSlices and Nodes into a stream of typed changes.
+//!
+//! Knows nothing of rules, flows or this node's role: it says what is, not what follows from it.
+
+pub mod change;
+pub mod object;

@@ -1,0 +1,19 @@
+//! A Node as a proxy sees it.
+
+use std::net::IpAddr;
+
+use compact_str::CompactString;
+use ipnet::IpNet;
+
+/// A Node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// `metadata.name`.
+    pub name: CompactString,
+    /// The label `topology.kubernetes.io/zone`.
+    pub zone: Option<CompactString>,
+    /// `status.addresses` that are addresses: every InternalIP in order, then every ExternalIP.
+    pub addresses: Vec<IpAddr>,
+    /// `spec.podCIDRs`, masked, in their order.
+    pub pod_cidrs: Vec<IpNet>,
+}
