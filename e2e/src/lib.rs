@@ -1,1 +1,17 @@
-//! e2e
+//! The stage on which the real `kube-proxy` is tested: network namespaces, real packets, recorded rule sets.
+//!
+//! Knows the product only from outside: its flags, its files, the rules and packets that come of them.
+//!
+//! Everything here serves a test, where any failure has the same consequence, so errors are `anyhow` with context.
+
+pub mod canonical;
+pub mod command;
+pub mod wait;
+
+pub mod backend;
+pub mod netns;
+
+pub mod manifests;
+pub mod proxy;
+
+pub mod golden;

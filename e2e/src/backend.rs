@@ -1,0 +1,152 @@
+//! Turns a kernel backend into a folder of iptables tools that, first in `PATH`, makes every program use it.
+//!
+//! Does not know what is written with the tools.
+
+use std::env;
+use std::ffi::OsString;
+use std::fmt;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use tempfile::TempDir;
+
+use crate::command::{command, run};
+use crate::netns::Netns;
+
+/// Where Debian installs what the names of a backend are links to.
+const INSTALLED: &str = "/usr/sbin";
+
+/// What in the kernel iptables writes to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Backend {
+    /// nf_tables, by `iptables-nft`.
+    Nft,
+    /// The older x_tables, by `iptables-legacy`.
+    Legacy,
+}
+
+impl Backend {
+    /// Both of them.
+    pub const ALL: [Backend; 2] = [Backend::Nft, Backend::Legacy];
+
+    /// The program that all tools of the backend are links to.
+    pub fn program(self) -> PathBuf {
+        Path::new(INSTALLED).join(match self {
+            Backend::Nft => "xtables-nft-multi",
+            Backend::Legacy => "xtables-legacy-multi",
+        })
+    }
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Backend::Nft => "nft",
+            Backend::Legacy => "legacy",
+        })
+    }
+}
+
+/// IPv4 or IPv6.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Family {
+    /// `iptables`.
+    V4,
+    /// `ip6tables`.
+    V6,
+}
+
+impl Family {
+    /// Both of them.
+    pub const ALL: [Family; 2] = [Family::V4, Family::V6];
+
+    /// The name of a tool: `iptables` or `ip6tables`, with a suffix such as `-save`.
+    pub fn tool(self, suffix: &str) -> String {
+        match self {
+            Family::V4 => format!("iptables{suffix}"),
+            Family::V6 => format!("ip6tables{suffix}"),
+        }
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Family::V4 => "IPv4",
+            Family::V6 => "IPv6",
+        })
+    }
+}
+
+/// The tools of one backend, with a lock of their own.
+#[derive(Debug)]
+pub struct Tools {
+    folder: TempDir,
+}
+
+impl Tools {
+    /// Makes the folder of links.
+    ///
+    /// # Errors
+    /// If the backend is not installed.
+    pub fn new(backend: Backend) -> Result<Tools> {
+        let program = backend.program();
+        program.metadata().with_context(|| format!("{} (package iptables)", program.display()))?;
+        let folder = TempDir::with_prefix("kp-tools-").context("make a folder for the tools")?;
+        for family in Family::ALL {
+            for suffix in ["", "-save", "-restore"] {
+                symlink(&program, folder.path().join(family.tool(suffix))).context("link a tool")?;
+            }
+        }
+        Ok(Tools { folder })
+    }
+
+    /// Makes the command, and all that it starts, use these tools.
+    pub fn equip<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        let mut path = OsString::from(self.folder.path());
+        path.push(":");
+        path.push(env::var_os("PATH").unwrap_or_else(|| "/usr/sbin:/usr/bin:/sbin:/bin".into()));
+        command.env("PATH", path).env("XTABLES_LOCKFILE", self.folder.path().join("lock"))
+    }
+
+    /// All rules of one family in a namespace, as `iptables-save` prints them.
+    ///
+    /// # Errors
+    /// What the tool complains of.
+    pub fn save(&self, netns: &Netns, family: Family) -> Result<String> {
+        let mut save = command(self.folder.path().join(family.tool("-save")));
+        netns.inside(|| run(self.equip(&mut save)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_backend_sees_its_own_rules() {
+        let netns = Netns::new("backend").unwrap();
+        let [nft, legacy] = Backend::ALL.map(|backend| Tools::new(backend).unwrap());
+        run(nft.equip(netns.command("iptables").args(["-w", "5", "-N", "MADE-BY-NFT"]))).unwrap();
+        run(legacy.equip(netns.command("ip6tables").args(["-w", "5", "-N", "MADE-BY-LEGACY"]))).unwrap();
+        assert!(nft.save(&netns, Family::V4).unwrap().contains(":MADE-BY-NFT -"));
+        assert!(legacy.save(&netns, Family::V6).unwrap().contains(":MADE-BY-LEGACY -"));
+        assert!(!nft.save(&netns, Family::V6).unwrap().contains("MADE-BY"));
+        assert!(!legacy.save(&netns, Family::V4).unwrap().contains("MADE-BY"));
+    }
+
+    #[test]
+    fn looking_makes_no_tables() {
+        let netns = Netns::new("look").unwrap();
+        for backend in Backend::ALL {
+            let tools = Tools::new(backend).unwrap();
+            for family in Family::ALL {
+                for _ in 0..2 {
+                    assert_eq!(tools.save(&netns, family).unwrap(), "", "{backend} {family}");
+                }
+            }
+        }
+    }
+}

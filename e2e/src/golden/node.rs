@@ -1,0 +1,95 @@
+//! Turns the description of the recordings' node into a namespace with its addresses, and into its Node object.
+//!
+//! Does not know what is programmed on it.
+
+use anyhow::{Context, Result};
+use serde_yaml::{Mapping, Value};
+
+use crate::netns::Netns;
+
+/// The object as it is before a case patches it.
+const NODE: &str = include_str!("node.yaml");
+
+/// Every link has its other end in the same namespace; nothing is ever sent.
+const LINKS: &str = "\
+link add eth0 type veth peer name eth0-end
+link add eth1 type veth peer name eth1-end
+link add api0 type veth peer name api0-end
+link set eth0-end up
+link set eth1-end up
+link set api0-end up
+link set eth0 up
+link set eth1 up
+link set api0 up
+addr add 10.200.0.2/24 dev eth0
+addr add fd00:200::2/64 dev eth0 nodad
+addr add 192.168.7.2/24 dev eth1
+addr add 169.254.77.2/30 dev api0
+";
+
+/// A fresh namespace with the node's addresses.
+pub(super) fn namespace(label: &str) -> Result<Netns> {
+    let netns = Netns::new(label)?;
+    netns.ip(LINKS).context("give the node its addresses")?;
+    Ok(netns)
+}
+
+/// The Node object without patches.
+pub(super) fn object() -> Value {
+    serde_yaml::from_str(NODE).expect("node.yaml is YAML")
+}
+
+/// Applies a JSON merge patch (RFC 7386): maps are merged, null removes, anything else replaces.
+pub(super) fn merge(target: &mut Value, patch: &Value) {
+    let Value::Mapping(changes) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    if !target.is_mapping() {
+        *target = Value::Mapping(Mapping::new());
+    }
+    let fields = target.as_mapping_mut().expect("the target was made a map above");
+    for (key, change) in changes {
+        if change.is_null() {
+            fields.remove(key);
+        } else {
+            merge(fields.entry(key.clone()).or_insert(Value::Null), change);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(target: &str, patch: &str, merged: &str) {
+        let [mut target, patch, merged]: [Value; 3] =
+            [target, patch, merged].map(|text| serde_yaml::from_str(text).unwrap());
+        merge(&mut target, &patch);
+        assert_eq!(target, merged);
+    }
+
+    #[test]
+    fn merge_patches() {
+        check("{a: b}", "{a: c}", "{a: c}");
+        check("{a: b}", "{b: c}", "{a: b, b: c}");
+        check("{a: b, b: c}", "{a: null}", "{b: c}");
+        check("{a: [b]}", "{a: c}", "{a: c}");
+        check("{a: {b: c}}", "{a: {b: d, c: null}}", "{a: {b: d}}");
+        check("{a: [1, 2]}", "{a: [3]}", "{a: [3]}");
+        check("{}", "{a: {b: {c: null}}}", "{a: {b: {}}}");
+        check("[1]", "{a: b}", "{a: b}");
+    }
+
+    #[test]
+    fn the_node_can_move_to_another_zone() {
+        let mut node = object();
+        merge(
+            &mut node,
+            &serde_yaml::from_str("metadata: {labels: {topology.kubernetes.io/zone: b}}").unwrap(),
+        );
+        assert_eq!(node["metadata"]["labels"]["topology.kubernetes.io/zone"], "b");
+        assert_eq!(node["spec"]["podCIDRs"][1], "fd00:10:244::/64");
+    }
+}

@@ -1,0 +1,122 @@
+//! Turns manifests and a configuration into a running `kube-proxy` in a namespace, ended with its value.
+//!
+//! Does not know what it programs; its log is read only to be shown.
+
+use std::env;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitStatus, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::backend::Tools;
+use crate::netns::Netns;
+use crate::wait;
+
+/// The node name that all proxies of the tests are given.
+pub const NODE: &str = "node1";
+
+/// How long the proxy may take to end when it is told to.
+const PROMPT: Duration = Duration::from_secs(5);
+
+/// A running proxy.
+#[derive(Debug)]
+pub struct Proxy {
+    child: Child,
+    folder: TempDir,
+}
+
+impl Proxy {
+    /// Starts the real binary in the namespace, with `config` as its configuration file.
+    ///
+    /// It is killed when the calling thread ends, should its value not be dropped before.
+    ///
+    /// # Errors
+    /// If there is no binary, or it cannot be started. What the binary itself dislikes is found in its log.
+    pub fn start(netns: &Netns, tools: &Tools, manifests: &Path, config: &str) -> Result<Proxy> {
+        let folder = TempDir::with_prefix("kp-proxy-").context("make a folder for the proxy")?;
+        let config_file = folder.path().join("config.yaml");
+        fs::write(&config_file, config).context("write the configuration")?;
+        let log = File::create(folder.path().join("log")).context("make the log")?;
+
+        let mut command = netns.command("setpriv");
+        command.args(["--pdeathsig", "KILL", "--"]).arg(binary()?);
+        command.arg("--manifests").arg(manifests).arg("--config").arg(config_file);
+        command.args(["--hostname-override", NODE, "-v=2"]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        let child = tools.equip(&mut command).spawn().with_context(|| format!("start {command:?}"))?;
+        Ok(Proxy { child, folder })
+    }
+
+    /// Everything it has logged so far.
+    ///
+    /// # Errors
+    /// If the log cannot be read.
+    pub fn log(&self) -> Result<String> {
+        let bytes = fs::read(self.folder.path().join("log")).context("read the log")?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// The last lines of its log, to be shown with a failure.
+    pub fn log_tail(&self) -> String {
+        let log = self.log().unwrap_or_else(|error| format!("{error:#}"));
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(25)..].join("\n")
+    }
+
+    /// Fails if the proxy has ended by itself.
+    ///
+    /// # Errors
+    /// The status it ended with.
+    pub fn is_running(&mut self) -> Result<()> {
+        let status = self.child.try_wait().context("look after the proxy")?;
+        ensure!(status.is_none(), "kube-proxy has ended by itself: {}", status.unwrap_or_default());
+        Ok(())
+    }
+
+    /// Tells it to end (SIGTERM) and waits until it has.
+    ///
+    /// # Errors
+    /// If it does not end promptly.
+    pub fn stop(&mut self) -> Result<ExitStatus> {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, Signal::TERM).context("send SIGTERM to kube-proxy")?;
+        wait::until(PROMPT, || {
+            self.child
+                .try_wait()
+                .context("wait for kube-proxy")?
+                .context("kube-proxy does not end on SIGTERM")
+        })
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        // It may have ended already; nothing is left to do about it then.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The binary under test: `$KUBE_PROXY`, or else the one that was built beside the running program.
+///
+/// # Errors
+/// If there is none.
+pub fn binary() -> Result<PathBuf> {
+    let beside = || {
+        let program = env::current_exe().context("find the running program")?;
+        // Test programs are one folder deeper, in deps.
+        let found = program
+            .ancestors()
+            .skip(1)
+            .take(2)
+            .map(|folder| folder.join("kube-proxy"))
+            .find(|path| path.is_file());
+        found.context("no kube-proxy beside the running program; build it, or name it in KUBE_PROXY")
+    };
+    let path = env::var_os("KUBE_PROXY").map_or_else(beside, |path| Ok(path.into()))?;
+    path.canonicalize().with_context(|| format!("find {}", path.display()))
+}
