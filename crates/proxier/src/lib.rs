@@ -1,10 +1,23 @@
 //! Turns services and endpoints into packet rules, and rules into what iptables-restore reads.
 //!
-//! Knows nothing of API servers, files of manifests and conntrack entries.
+//! Knows nothing of API servers, files of manifests and conntrack entries. A module uses only
+//! modules above it; the last group is the edge.
 
 pub mod chain;
 pub mod family;
+
+pub mod service;
+
+pub mod endpoint;
+
+pub mod topology;
+pub mod world;
+
 pub mod option;
 pub mod rule;
+
+pub mod text;
+
 pub mod ruleset;
-pub mod service;
+
+pub mod render;
