@@ -2,5 +2,7 @@
 //!
 //! Knows nothing of rules, flows or this node's role: it says what is, not what follows from it.
 
-pub mod change;
+pub mod address;
 pub mod object;
+
+pub mod change;

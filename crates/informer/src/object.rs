@@ -2,39 +2,22 @@
 //!
 //! Knows nothing of where they come from (API server, directory) or what becomes of them.
 
+pub(crate) mod complaint;
 mod endpoint_slice;
+mod fingerprint;
+pub(crate) mod name;
 mod node;
+pub mod raw;
 mod service;
 
-use std::fmt;
+use std::num::NonZeroU16;
 
-use compact_str::CompactString;
-
+pub use complaint::Complaint;
 pub use endpoint_slice::{AddressType, Endpoint, EndpointPort, EndpointSlice};
+pub use fingerprint::Fingerprint;
+pub use name::NamespacedName;
 pub use node::Node;
 pub use service::{ClusterIps, Service, ServicePort, ServiceType, SessionAffinity, TrafficPolicy};
-
-/// Namespace and name of an object; printed `namespace/name`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NamespacedName {
-    /// `metadata.namespace`; empty for cluster-wide objects.
-    pub namespace: CompactString,
-    /// `metadata.name`.
-    pub name: CompactString,
-}
-
-impl NamespacedName {
-    /// The name of the object `name` in `namespace`.
-    pub fn new(namespace: impl Into<CompactString>, name: impl Into<CompactString>) -> Self {
-        Self { namespace: namespace.into(), name: name.into() }
-    }
-}
-
-impl fmt::Display for NamespacedName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
-    }
-}
 
 /// `protocol` of a Service port or EndpointSlice port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,6 +31,16 @@ pub enum Protocol {
 }
 
 impl Protocol {
+    /// The protocol that a port names so; TCP when it names none.
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "" | "TCP" => Some(Self::Tcp),
+            "UDP" => Some(Self::Udp),
+            "SCTP" => Some(Self::Sctp),
+            _ => None,
+        }
+    }
+
     /// The name in lower case, as iptables and chain-name hashes spell it.
     pub fn name(self) -> &'static str {
         match self {
@@ -58,21 +51,18 @@ impl Protocol {
     }
 }
 
-/// One field of one object that cannot be used; the rest of the object counts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Complaint {
-    /// Kind and name, as in `Service demo/web`.
-    pub object: String,
-    /// Path of the field, as in `spec.ports[0].port`.
-    pub field: String,
-    /// The value as it was given.
-    pub value: String,
-    /// What is wrong with it.
-    pub reason: String,
+/// The port with this number, if there is one.
+fn parse_port(number: i64) -> Option<NonZeroU16> {
+    u16::try_from(number).ok().and_then(NonZeroU16::new)
 }
 
-impl fmt::Display for Complaint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}: {:?}: {}", self.object, self.field, self.value, self.reason)
-    }
-}
+/// What [`Protocol::parse`] refuses.
+const NOT_A_PROTOCOL: &str = "is not TCP, UDP or SCTP";
+/// What [`parse_port`] refuses.
+const NOT_A_PORT: &str = "is not a port number from 1 to 65535";
+/// What [`crate::address::parse_ip`] refuses.
+const NOT_AN_IP: &str = "is not an IP address";
+/// What [`crate::address::parse_cidr`] refuses.
+const NOT_A_CIDR: &str = "is not a CIDR";
+/// What is wrong with a port's name.
+const NOT_A_PORT_NAME: &str = "is not a port name: lower-case letters, digits and inner dashes, at most 63";

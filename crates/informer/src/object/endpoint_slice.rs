@@ -1,5 +1,7 @@
 //! An EndpointSlice as a proxy sees it.
 
+pub(crate) mod parse;
+
 use std::net::IpAddr;
 use std::num::NonZeroU16;
 
@@ -36,6 +38,16 @@ pub enum AddressType {
     Ipv6,
     /// Host names, or a type that is not known: of no use to a proxy.
     Other,
+}
+
+impl AddressType {
+    /// The type of a slice that holds `address`.
+    pub(crate) fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(_) => Self::Ipv4,
+            IpAddr::V6(_) => Self::Ipv6,
+        }
+    }
 }
 
 /// One element of `ports`.

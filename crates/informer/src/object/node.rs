@@ -1,5 +1,7 @@
 //! A Node as a proxy sees it.
 
+mod parse;
+
 use std::net::IpAddr;
 
 use compact_str::CompactString;

@@ -1,5 +1,7 @@
 //! A Service as a proxy sees it.
 
+mod parse;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU16;
 
@@ -7,6 +9,8 @@ use compact_str::CompactString;
 use ipnet::IpNet;
 
 use super::{NamespacedName, Protocol};
+
+pub(crate) use parse::DEFAULT_TIMEOUT_SECONDS;
 
 /// A Service that is proxied: it has a cluster IP and is neither headless nor an ExternalName.
 #[derive(Clone, Debug, PartialEq, Eq)]
