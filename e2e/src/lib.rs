@@ -14,4 +14,9 @@ pub mod netns;
 pub mod manifests;
 pub mod proxy;
 
+pub mod echo;
+pub mod request;
+
+pub mod cluster;
+
 pub mod golden;

@@ -70,10 +70,13 @@ impl Stage {
         if self.proxy.is_none() {
             self.proxy = Some(Proxy::start(&self.netns, &self.tools, self.manifests.path(), &case.config)?);
         }
-        wait::until(DEADLINE, || self.compare(step))?;
+        wait::until(DEADLINE, || match self.is_running() {
+            Ok(()) => self.compare(step).map(Ok),
+            ended => Ok(ended), // nothing to wait for
+        })??;
         sleep(SETTLE);
         self.compare(step).context("equal for a moment only")?;
-        self.proxy.as_mut().expect("started above").is_running()
+        self.is_running()
     }
 
     /// Checks the sysctls, then that the proxy ends when told to and leaves its rules.
@@ -103,6 +106,10 @@ impl Stage {
     fn put_node(&self) -> Result<()> {
         let text = serde_yaml::to_string(&self.node).context("write the Node")?;
         self.manifests.put("node.yaml", &text)
+    }
+
+    fn is_running(&mut self) -> Result<()> {
+        self.proxy.as_mut().context("kube-proxy was not started")?.is_running()
     }
 
     fn compare(&self, step: &Step) -> Result<()> {
