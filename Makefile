@@ -1,0 +1,89 @@
+# Everything that is done with this tree is one of these targets; CI runs `make test` and nothing else.
+# Each target sets up what it needs itself. On Debian 12 that is: a C compiler and Rust (rustup) are there already.
+
+CARGO_TARGET_DIR ?= $(CURDIR)/target
+export CARGO_TARGET_DIR
+
+TOOLS := $(CARGO_TARGET_DIR)/tools
+PACKAGES := iptables iproute2 procps
+PURE := -p informer -p proxier -p conntrack -p config
+FUZZ_SECONDS ?= 60
+DENY_VERSION := 0.20.2
+FUZZ_VERSION := 0.13.2
+
+# The tests run what was built with debug assertions and overflow checks, the demo what is shipped.
+TESTED := cargo build --locked --profile test -p kube-proxy -p e2e --bins
+BIN := $(CARGO_TARGET_DIR)/debug
+
+# Tests of the pure crates need no privileges, and prove it by not having them.
+HOST := $(shell rustc -vV | sed -n 's/^host: //p' | tr a-z- A-Z_)
+NOBODY := setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --
+
+.DEFAULT_GOAL := build
+.PHONY: help build demo test check unit workspace golden packets fuzz bench clean setup
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+build: setup ## kube-proxy and kpctl, as shipped
+	cargo build --locked --release -p kube-proxy -p kpctl
+
+demo: build ## Services at work, with real packets (root)
+	@cargo build --locked --quiet --profile test -p e2e --bin demo
+	@KUBE_PROXY=$(CARGO_TARGET_DIR)/release/kube-proxy $(BIN)/demo
+
+test: setup ## everything below, with a count at the end (root)
+	@cargo build --locked --quiet --profile test -p e2e --bin tally
+	@MAKEFLAGS= $(BIN)/tally $(MAKE) -- check unit workspace golden packets fuzz
+
+check: $(TOOLS)/bin/cargo-deny ## format, lints, licences and sources of dependencies
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
+	$(TOOLS)/bin/cargo-deny --all-features check --hide-inclusion-graph bans licenses sources
+
+unit: ## the pure crates, without privileges
+	@if [ $$(id -u) != 0 ]; then cargo test --locked $(PURE); \
+	elif mkdir -p $(CARGO_TARGET_DIR) && $(NOBODY) test -x $(CARGO_TARGET_DIR) -a -r $(CURDIR)/Makefile; then \
+	  CARGO_TARGET_$(HOST)_RUNNER="$(NOBODY)" cargo test --locked $(PURE); \
+	else \
+	  echo "unit: an ordinary user cannot read this folder, so these tests RUN AS ROOT" >&2; \
+	  cargo test --locked $(PURE); \
+	fi
+
+workspace: setup ## all tests that cargo knows of (root)
+	cargo test --locked --workspace --all-features
+
+golden: setup ## the rules of every recorded case, with both backends (root)
+	$(TESTED)
+	$(BIN)/golden
+
+packets: setup ## stories with real packets, with both backends (root)
+	$(TESTED)
+	$(BIN)/packets
+
+fuzz: $(TOOLS)/bin/cargo-fuzz ## each fuzz target for FUZZ_SECONDS
+	@cargo +nightly --version >/dev/null 2>&1 || rustup toolchain install nightly --profile minimal
+	@set -e; export PATH="$(TOOLS)/bin:$$PATH"; \
+	for target in $$(cargo fuzz list --fuzz-dir e2e/fuzz); do \
+	  cargo +nightly fuzz run --fuzz-dir e2e/fuzz --target-dir $(CARGO_TARGET_DIR)/fuzz $$target -- \
+	    -max_total_time=$(FUZZ_SECONDS); \
+	  echo "$$target survived $(FUZZ_SECONDS) seconds"; \
+	done
+
+bench: ## all benchmarks
+	cargo bench --locked --workspace --benches
+
+clean: ## removes everything that was built
+	cargo clean
+
+setup:
+	@missing=; for package in $(PACKAGES); do \
+	  dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q ' installed$$' || missing="$$missing $$package"; \
+	done; \
+	if [ -n "$$missing" ]; then apt-get update -q && apt-get install -qy --no-install-recommends $$missing; fi
+
+$(TOOLS)/bin/cargo-deny:
+	CARGO_TARGET_DIR=$(TOOLS)/build cargo install --quiet --locked --root $(TOOLS) cargo-deny@$(DENY_VERSION)
+
+$(TOOLS)/bin/cargo-fuzz:
+	CARGO_TARGET_DIR=$(TOOLS)/build cargo install --quiet --locked --root $(TOOLS) cargo-fuzz@$(FUZZ_VERSION)
