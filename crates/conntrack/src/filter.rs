@@ -1,0 +1,109 @@
+//! Chooses what to dump for the families that are due, so that no dump keeps a CPU for long.
+//!
+//! Learns from each dump how much of the table is UDP; asks the kernel nothing itself.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::flow::Family;
+use crate::kernel::Scope;
+
+/// What is known about filtering on this machine.
+#[derive(Clone, Debug, Default)]
+pub struct Filtering {
+    refused: bool,
+    udp_share: BTreeMap<Family, f64>,
+}
+
+/// How long a CPU may be kept in one stretch.
+const LONGEST_STRETCH: Duration = Duration::from_millis(20);
+/// Time the kernel needs to walk over one entry.
+const WALK_SECONDS: f64 = 0.3e-6;
+/// UDP entries that fill one read buffer, at which point the kernel gives the CPU back.
+const ENTRIES_PER_BUFFER: f64 = 16_384.0 / 190.0;
+
+impl Filtering {
+    /// The dumps to make for these families in a table of `entries`, and which families each serves.
+    ///
+    /// A dump without filter shows both families anyway, so one serves both; and a dump restricted to a family of
+    /// which there are few entries would be as long a stretch as a filtered one.
+    pub fn choose(&self, families: &[Family], entries: u32) -> BTreeMap<Scope, Vec<Family>> {
+        let mut scopes: BTreeMap<Scope, Vec<Family>> = BTreeMap::new();
+        for family in families {
+            let filtered = !self.refused && self.stretch(*family, entries) <= LONGEST_STRETCH;
+            let scope = if filtered { Scope::Udp(*family) } else { Scope::Everything };
+            scopes.entry(scope).or_default().push(*family);
+        }
+        scopes
+    }
+
+    /// The longest time for which a dump restricted to UDP of this family would keep a CPU.
+    pub fn stretch(&self, family: Family, entries: u32) -> Duration {
+        let share = self.udp_share.get(&family).copied().unwrap_or(match family {
+            Family::V4 => 0.05,
+            Family::V6 => 0.0,
+        });
+        let walked = (ENTRIES_PER_BUFFER / share).min(f64::from(entries));
+        Duration::from_secs_f64(walked * WALK_SECONDS)
+    }
+
+    /// Takes note that a dump showed so many UDP entries of a family in a table of `entries`.
+    pub fn learn(&mut self, family: Family, udp: u64, entries: u32) {
+        if entries > 0 {
+            self.udp_share.insert(family, udp as f64 / f64::from(entries));
+        }
+    }
+
+    /// Takes note that the kernel refuses the filter but not a dump without it.
+    pub fn learn_refusal(&mut self) {
+        self.refused = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOTH: [Family; 2] = [Family::V4, Family::V6];
+
+    #[test]
+    fn small_tables_are_always_filtered() {
+        let scopes = Filtering::default().choose(&BOTH, 66_000);
+        assert_eq!(
+            scopes.keys().copied().collect::<Vec<_>>(),
+            [Scope::Udp(Family::V4), Scope::Udp(Family::V6)]
+        );
+    }
+
+    #[test]
+    fn big_tables_without_ipv6_are_not_filtered_for_ipv6() {
+        let scopes = Filtering::default().choose(&BOTH, 1_000_000);
+        assert_eq!(scopes[&Scope::Udp(Family::V4)], [Family::V4]);
+        assert_eq!(scopes[&Scope::Everything], [Family::V6]);
+    }
+
+    #[test]
+    fn one_unfiltered_dump_serves_both_families() {
+        let mut filtering = Filtering::default();
+        filtering.learn(Family::V4, 3, 1_000_000);
+        filtering.learn(Family::V6, 0, 1_000_000);
+        assert_eq!(filtering.choose(&BOTH, 1_000_000), BTreeMap::from([(Scope::Everything, BOTH.to_vec())]));
+        filtering.learn(Family::V6, 100_000, 1_000_000);
+        assert_eq!(filtering.choose(&[Family::V6], 1_000_000).len(), 1);
+        assert!(filtering.stretch(Family::V6, 1_000_000) < Duration::from_millis(1));
+    }
+
+    #[test]
+    fn a_refused_filter_is_not_asked_for_again() {
+        let mut filtering = Filtering::default();
+        filtering.learn_refusal();
+        assert_eq!(filtering.choose(&BOTH, 10), BTreeMap::from([(Scope::Everything, BOTH.to_vec())]));
+    }
+
+    #[test]
+    fn an_empty_table_teaches_nothing() {
+        let mut filtering = Filtering::default();
+        filtering.learn(Family::V4, 0, 0);
+        assert!(filtering.stretch(Family::V4, 1_000_000) < LONGEST_STRETCH);
+    }
+}

@@ -1,0 +1,225 @@
+//! What a pass tells the rest of the program: counts, what was deleted for whom and why, warnings, failure.
+//!
+//! Values only; metrics and logs are made of them elsewhere.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::flow::{Family, Flow};
+use crate::generation::{Cause, FrontEnd};
+use crate::kernel::{Error, Outcome};
+use crate::stale::{Delete, Verdict};
+
+/// What one pass over one family saw and did.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The family.
+    pub family: Family,
+    /// Why it was made; the weightiest reason if there were several.
+    pub occasion: Occasion,
+    /// What was seen and done.
+    pub findings: Findings,
+    /// Front ends that still wait for a look of their own, second looks not counted.
+    pub pending: usize,
+    /// If it was not completed: everything it covered will be looked at again.
+    pub failure: Option<Failure>,
+    /// What somebody should read.
+    pub warnings: Vec<Warning>,
+}
+
+/// Why a pass is made, by rising weight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Occasion {
+    /// The full look once an hour.
+    Hourly,
+    /// A second or third look, for packets that were under way during the one before.
+    Settle,
+    /// A commit.
+    Commit(Cause),
+}
+
+/// What one pass saw and did.
+#[derive(Clone, Debug, Default)]
+pub struct Findings {
+    /// Entries judged, by verdict. Entries seen in several dumps count each time.
+    pub verdicts: BTreeMap<Verdict, u64>,
+    /// The stale ones, with what became of them.
+    pub stale: Vec<Stale>,
+    /// Front ends of which entries were deleted or gone.
+    pub affected: BTreeMap<FrontEnd, Affected>,
+    /// Dumps it took; 1 unless one was interrupted or the table was resized.
+    pub dumps: u32,
+    /// Time from start to end, waiting included. Of a dump that served both families, both have the whole.
+    pub duration: Duration,
+    /// CPU time of the thread, the kernel's part included.
+    pub cpu: Duration,
+    /// How it ended.
+    pub end: End,
+    /// What was noticed on the way.
+    pub warnings: Vec<Warning>,
+}
+
+/// How a pass ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum End {
+    /// Everything was looked at.
+    Complete,
+    /// Shutdown came first.
+    #[default]
+    Stopped,
+    /// The table changed under each of several dumps.
+    Doubtful,
+    /// Entries could not be deleted that should be tried again.
+    Busy,
+    /// The kernel failed.
+    Failed(Error),
+}
+
+/// A stale entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stale {
+    /// The entry.
+    pub flow: Flow,
+    /// Why it is stale.
+    pub reason: Delete,
+    /// What became of the delete. None if it was not tried: newer rules made the entry right, or the pass ended.
+    pub outcome: Option<Outcome>,
+}
+
+/// What was deleted of one front end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Affected {
+    /// The service ports that have, or had, the front end.
+    pub service_ports: BTreeSet<Arc<str>>,
+    /// How many entries, by reason.
+    pub reasons: BTreeMap<Delete, u64>,
+}
+
+/// A pass that was not completed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What went wrong.
+    pub reason: FailureReason,
+    /// Whether this is the first one since all families were fine. Only these need a log line.
+    pub first: bool,
+    /// Until when it waits at least.
+    pub retry_in: Duration,
+}
+
+/// What kept a pass from completing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FailureReason {
+    /// The kernel failed.
+    Kernel(Error),
+    /// Each dump was interrupted, or the hash table resized under it.
+    Doubtful,
+    /// Entries could not be deleted that should be tried again.
+    Busy,
+}
+
+/// Something that should not happen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Warning {
+    /// More than half of all UDP entries were stale, and more than 1000.
+    MassDeletion {
+        /// Stale entries.
+        stale: usize,
+        /// UDP entries seen.
+        udp: u64,
+        /// The front ends that had most of them, and how many.
+        biggest: Vec<(FrontEnd, usize)>,
+    },
+    /// Every single delete was answered "no such entry": deletes are addressed wrongly.
+    AllGone {
+        /// How many.
+        entries: usize,
+    },
+    /// The kernel refused a delete as malformed.
+    Refused {
+        /// The entry.
+        flow: Flow,
+        /// The kernel's answer.
+        errno: i32,
+    },
+    /// Stale entries keep coming: something bypasses the rules of these front ends.
+    Persisting {
+        /// The addresses.
+        front_ends: BTreeSet<FrontEnd>,
+    },
+}
+
+impl Findings {
+    /// How many entries were judged.
+    pub fn seen(&self) -> u64 {
+        self.verdicts.values().sum()
+    }
+
+    /// How many entries were deleted.
+    pub fn deleted(&self) -> usize {
+        self.count(|outcome| outcome == Some(Outcome::Deleted))
+    }
+
+    /// How many stale entries were gone before they could be deleted.
+    pub fn gone(&self) -> usize {
+        self.count(|outcome| outcome == Some(Outcome::Gone))
+    }
+
+    /// How many deletes failed.
+    pub fn failed(&self) -> usize {
+        self.count(|outcome| matches!(outcome, Some(Outcome::Busy | Outcome::Refused(_))))
+    }
+
+    fn count(&self, matches: impl Fn(Option<Outcome>) -> bool) -> usize {
+        self.stale.iter().filter(|stale| matches(stale.outcome)).count()
+    }
+}
+
+impl fmt::Display for Occasion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Occasion::Hourly => "hourly",
+            Occasion::Settle => "settle",
+            Occasion::Commit(Cause::Incremental) => "change",
+            Occasion::Commit(Cause::AfterFailure) => "after failure",
+            Occasion::Commit(Cause::AfterFlush) => "after flush",
+            Occasion::Commit(Cause::FirstSync) => "first sync",
+        })
+    }
+}
+
+impl fmt::Display for FailureReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FailureReason::Kernel(error) => error.fmt(f),
+            FailureReason::Doubtful => f.write_str("the conntrack table changed under each dump"),
+            FailureReason::Busy => f.write_str("conntrack entries could not be deleted yet"),
+        }
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Warning::MassDeletion { stale, udp, biggest } => {
+                write!(f, "{stale} of {udp} UDP conntrack entries were stale, most of them of")?;
+                biggest.iter().try_for_each(|(front_end, count)| write!(f, " {front_end} ({count})"))
+            }
+            Warning::AllGone { entries } => {
+                write!(
+                    f,
+                    "all {entries} deletes of stale conntrack entries were answered with \"no such entry\""
+                )
+            }
+            Warning::Refused { flow, errno } => {
+                let error = std::io::Error::from_raw_os_error(*errno);
+                write!(f, "the kernel refused to delete a conntrack entry: {flow}: {error}")
+            }
+            Warning::Persisting { front_ends } => {
+                f.write_str("stale conntrack entries keep coming, something bypasses the service rules of")?;
+                front_ends.iter().try_for_each(|front_end| write!(f, " {front_end}"))
+            }
+        }
+    }
+}
