@@ -1,0 +1,224 @@
+//! Splits a text for iptables-restore, or one of iptables-save, into commands.
+//!
+//! Knows nothing of the matches and targets of a rule (see `spelling`) and of what the commands do.
+
+use std::num::NonZeroUsize;
+
+use super::{SavedRule, spelling};
+use crate::chain::{ChainName, Table};
+
+/// One line's meaning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// `*filter`: what follows, up to [`Command::Commit`], concerns this table.
+    Table(Table),
+    /// `:CHAIN`: the chain is made; if it is there, it is emptied, unless it is built in.
+    Chain {
+        /// The chain.
+        chain: ChainName,
+        /// Absent for a chain that is not built in.
+        policy: Option<Policy>,
+    },
+    /// `-A`: a rule at the end.
+    Append {
+        /// The chain.
+        chain: ChainName,
+        /// The rule.
+        rule: SavedRule,
+    },
+    /// `-I`: a rule before the one at that position.
+    Insert {
+        /// The chain.
+        chain: ChainName,
+        /// Counted from 1, which is also meant by no number.
+        position: NonZeroUsize,
+        /// The rule.
+        rule: SavedRule,
+    },
+    /// `-D`: the first rule that is equal goes.
+    Delete {
+        /// The chain.
+        chain: ChainName,
+        /// The rule.
+        rule: SavedRule,
+    },
+    /// `-F`: all rules of a chain go.
+    Flush(ChainName),
+    /// `-X`: the chain goes; it must be empty, and nothing may lead to it.
+    DeleteChain(ChainName),
+    /// `COMMIT`: everything since the table began happens at once.
+    Commit,
+}
+
+/// What becomes of a packet at the end of a built-in chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policy {
+    /// It passes.
+    Accept,
+    /// It vanishes.
+    Drop,
+}
+
+/// A line that means nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {problem}")]
+pub struct ParseError {
+    /// Counted from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    pub problem: Problem,
+}
+
+/// What is wrong with a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// Neither a table, a chain, a rule, a comment nor COMMIT.
+    #[error("not a command")]
+    NotACommand,
+    /// A chain, a rule or COMMIT that belongs to no table.
+    #[error("no table is open")]
+    NoTable,
+    /// The text ends, or another table begins, before COMMIT.
+    #[error("COMMIT is missing")]
+    NoCommit,
+    /// A chain with a policy that is neither `ACCEPT`, `DROP` nor `-`.
+    #[error("no such policy")]
+    NoSuchPolicy,
+    /// A command that iptables-save does not print.
+    #[error("such a command does not stand in a save")]
+    NotInSave,
+}
+
+/// The commands of a text, one after the other. Comments, blank lines and whole tables without
+/// chains of ours are passed over. After an error, what follows is read all the same.
+pub fn commands(text: &str) -> Commands<'_> {
+    Commands { lines: text.lines(), line: 0, open: Open::Nothing }
+}
+
+/// See [`commands`].
+#[derive(Clone, Debug)]
+pub struct Commands<'a> {
+    lines: std::str::Lines<'a>,
+    line: usize,
+    open: Open,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Open {
+    Nothing,
+    Ours,
+    Foreign,
+}
+
+impl Commands<'_> {
+    /// The number, counted from 1, of the line that was read last.
+    pub fn line(&self) -> usize {
+        self.line
+    }
+
+    /// What a line says; nothing for a line that is passed over.
+    fn command(&mut self, line: &str) -> Result<Option<Command>, Problem> {
+        if line.is_empty() || line.starts_with('#') {
+            return Ok(None);
+        }
+        if let Some(name) = line.strip_prefix('*') {
+            return self.begin(name);
+        }
+        match self.open {
+            Open::Nothing => Err(Problem::NoTable),
+            Open::Foreign if line != "COMMIT" => Ok(None),
+            Open::Foreign => {
+                self.open = Open::Nothing;
+                Ok(None)
+            }
+            Open::Ours if line == "COMMIT" => {
+                self.open = Open::Nothing;
+                Ok(Some(Command::Commit))
+            }
+            Open::Ours => match line.strip_prefix(':') {
+                Some(text) => chain(text).map(Some),
+                None => rule_command(line).map(Some).ok_or(Problem::NotACommand),
+            },
+        }
+    }
+
+    fn begin(&mut self, name: &str) -> Result<Option<Command>, Problem> {
+        let table = [Table::Mangle, Table::Filter, Table::Nat].into_iter().find(|table| table.name() == name);
+        let before = self.open;
+        self.open = if table.is_some() { Open::Ours } else { Open::Foreign };
+        if before == Open::Nothing { Ok(table.map(Command::Table)) } else { Err(Problem::NoCommit) }
+    }
+}
+
+impl Iterator for Commands<'_> {
+    type Item = Result<Command, ParseError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while let Some(text) = self.lines.next() {
+            self.line += 1;
+            let command = self.command(text.trim_ascii()).transpose();
+            if let Some(command) = command {
+                return Some(command.map_err(|problem| ParseError { line: self.line, problem }));
+            }
+        }
+        if self.open == Open::Nothing {
+            return None;
+        }
+        self.open = Open::Nothing;
+        Some(Err(ParseError { line: self.line, problem: Problem::NoCommit }))
+    }
+}
+
+/// `INPUT ACCEPT [0:0]`, perhaps without counters.
+fn chain(text: &str) -> Result<Command, Problem> {
+    let mut words = text.split_ascii_whitespace();
+    let chain = ChainName::parse(words.next().ok_or(Problem::NotACommand)?);
+    let policy = match words.next() {
+        Some("-") => None,
+        Some("ACCEPT") => Some(Policy::Accept),
+        Some("DROP") => Some(Policy::Drop),
+        Some(_) | None => return Err(Problem::NoSuchPolicy),
+    };
+    Ok(Command::Chain { chain, policy })
+}
+
+/// `-A CHAIN ...` and its like, perhaps behind counters.
+fn rule_command(line: &str) -> Option<Command> {
+    let (option, rest) = first_word(without_counters(line)?);
+    let (name, rest) = first_word(rest);
+    if name.is_empty() {
+        return None;
+    }
+    let chain = ChainName::parse(name);
+    match option {
+        "-A" => Some(Command::Append { chain, rule: spelling::rule(rest) }),
+        "-I" => {
+            let (position, rest) = position(rest);
+            Some(Command::Insert { chain, position, rule: spelling::rule(rest) })
+        }
+        "-D" => Some(Command::Delete { chain, rule: spelling::rule(rest) }),
+        "-F" if rest.is_empty() => Some(Command::Flush(chain)),
+        "-X" if rest.is_empty() => Some(Command::DeleteChain(chain)),
+        _ => None,
+    }
+}
+
+fn without_counters(line: &str) -> Option<&str> {
+    match line.strip_prefix('[') {
+        Some(counters) => counters.split_once(']').map(|(_, rest)| rest.trim_ascii_start()),
+        None => Some(line),
+    }
+}
+
+fn position(text: &str) -> (NonZeroUsize, &str) {
+    let (word, rest) = first_word(text);
+    match word.parse() {
+        Ok(position) => (position, rest),
+        Err(_) => (NonZeroUsize::MIN, text),
+    }
+}
+
+fn first_word(text: &str) -> (&str, &str) {
+    let (word, rest) = text.split_once(|c: char| c.is_ascii_whitespace()).unwrap_or((text, ""));
+    (word, rest.trim_ascii_start())
+}

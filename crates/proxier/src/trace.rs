@@ -1,0 +1,218 @@
+//! Walks a packet through rules and tells what becomes of it, and by which rules.
+//!
+//! Knows nothing of connections: rules about marks and connection states never hold, lots are always
+//! drawn, so that every endpoint that a packet can reach is found.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use informer::object::Protocol;
+
+use crate::chain::{ChainName, Table};
+use crate::parse::Save;
+use crate::rule::{Match, Rule, Target};
+use crate::ruleset::Ruleset;
+
+/// The first packet of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packet {
+    /// Where it comes from.
+    pub source: IpAddr,
+    /// Its protocol.
+    pub protocol: Protocol,
+    /// Where it is going.
+    pub destination: SocketAddr,
+}
+
+/// What becomes of a packet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verdict<'a> {
+    /// In the order in which they are met; several endpoints share the traffic. None if the packet
+    /// is neither translated nor refused.
+    pub outcomes: Vec<Outcome>,
+    /// Whether it gets an address of this node as its source.
+    pub masqueraded: bool,
+    /// The rules that acted on it, in the order in which it met them.
+    pub path: Vec<Step<'a>>,
+}
+
+/// Where a walk ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Sent to an endpoint.
+    Dnat(SocketAddr),
+    /// Passes.
+    Accept,
+    /// Vanishes, and its sender is told.
+    Reject,
+    /// Vanishes.
+    Drop,
+}
+
+/// A rule that acted on a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step<'a> {
+    /// The table.
+    pub table: Table,
+    /// The chain.
+    pub chain: &'a ChainName,
+    /// The rule.
+    pub rule: &'a Rule,
+}
+
+/// As iptables spells it: a target, or an endpoint.
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dnat(endpoint) => fmt::Display::fmt(endpoint, f),
+            Self::Accept => f.write_str("ACCEPT"),
+            Self::Reject => f.write_str("REJECT"),
+            Self::Drop => f.write_str("DROP"),
+        }
+    }
+}
+
+/// The outcomes with commas between them; `none` if there are none.
+impl fmt::Display for Verdict<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some((first, others)) = self.outcomes.split_first() else { return f.write_str("none") };
+        write!(f, "{first}")?;
+        others.iter().try_for_each(|outcome| write!(f, ", {outcome}"))
+    }
+}
+
+/// The chain of nat that a new connection meets.
+static DISPATCH: ChainName = ChainName::KUBE_SERVICES;
+
+/// The chains of filter that a new connection meets, besides what the built-in chains hold of others.
+static FILTERS: [ChainName; 4] = [
+    ChainName::KUBE_SERVICES,
+    ChainName::KUBE_EXTERNAL_SERVICES,
+    ChainName::KUBE_NODEPORTS,
+    ChainName::KUBE_PROXY_FIREWALL,
+];
+
+/// Rules that packets can be walked through.
+#[derive(Clone, Debug)]
+pub struct Tracer<'a> {
+    chains: BTreeMap<(Table, &'a ChainName), Vec<&'a Rule>>,
+    local_addresses: &'a [IpAddr],
+}
+
+impl<'a> Tracer<'a> {
+    /// Through the rules that are wanted, on a host with these addresses.
+    pub fn of_ruleset(ruleset: &'a Ruleset, local_addresses: &'a [IpAddr]) -> Self {
+        Self { chains: ruleset.by_chain(), local_addresses }
+    }
+
+    /// Through the rules that are installed, on a host with these addresses. Rules of others are passed over.
+    pub fn of_save(save: &'a Save, local_addresses: &'a [IpAddr]) -> Self {
+        Self { chains: save.by_chain(), local_addresses }
+    }
+
+    /// What becomes of a packet.
+    ///
+    /// It is translated first; the filter sees the destination that it got, if several are
+    /// possible the first, but with the port that it was sent to.
+    pub fn trace(&self, packet: &Packet) -> Verdict<'a> {
+        let mut walk =
+            Walk { tracer: self, packet: *packet, inside: Vec::new(), verdict: Verdict::default() };
+        walk.chain(Table::Nat, &DISPATCH);
+        if let Some(Outcome::Dnat(endpoint)) = walk.verdict.outcomes.first() {
+            walk.packet.destination.set_ip(endpoint.ip());
+        }
+        for chain in &FILTERS {
+            walk.chain(Table::Filter, chain);
+        }
+        walk.verdict
+    }
+}
+
+/// A packet on its way.
+struct Walk<'t, 'a> {
+    tracer: &'t Tracer<'a>,
+    packet: Packet,
+    /// The chains it is inside of. The kernel refuses loops, a text may have one.
+    inside: Vec<(Table, &'a ChainName)>,
+    verdict: Verdict<'a>,
+}
+
+/// How a walk goes on behind a rule.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// With the next rule.
+    Rule,
+    /// Behind the rule that led into this chain.
+    Caller,
+    /// Nowhere: the packet's fate is known.
+    End,
+}
+
+impl<'a> Walk<'_, 'a> {
+    /// Whether the packet's fate is known at the end of the chain.
+    fn chain(&mut self, table: Table, chain: &'a ChainName) -> bool {
+        let Some(rules) = self.tracer.chains.get(&(table, chain)) else { return false };
+        if self.inside.contains(&(table, chain)) {
+            return false;
+        }
+        self.inside.push((table, chain));
+        let mut behind = rules.iter().map(|rule| self.rule(Step { table, chain, rule }));
+        let next = behind.find(|next| *next != Next::Rule);
+        self.inside.pop();
+        next == Some(Next::End)
+    }
+
+    fn rule(&mut self, step: Step<'a>) -> Next {
+        let Some(target) = &step.rule.target else { return Next::Rule };
+        if !step.rule.matches.iter().all(|condition| self.holds(condition)) {
+            return Next::Rule;
+        }
+        self.verdict.path.push(step);
+        match target {
+            Target::Jump(ChainName::KUBE_MARK_MASQ) => {
+                self.verdict.masqueraded = true;
+                Next::Rule
+            }
+            Target::Jump(chain) => {
+                let is_lot = step.rule.matches.iter().any(|condition| matches!(condition, Match::OneIn(_)));
+                let ended = self.chain(step.table, chain);
+                if ended && !is_lot { Next::End } else { Next::Rule }
+            }
+            Target::Return => Next::Caller,
+            Target::Accept => self.end(Outcome::Accept),
+            Target::Drop => self.end(Outcome::Drop),
+            Target::Reject => self.end(Outcome::Reject),
+            Target::Dnat(endpoint) => self.end(Outcome::Dnat(*endpoint)),
+            Target::Masquerade { .. } | Target::MarkXor(_) | Target::MarkOr(_) => Next::Rule,
+        }
+    }
+
+    fn end(&mut self, outcome: Outcome) -> Next {
+        self.verdict.outcomes.push(outcome);
+        Next::End
+    }
+
+    fn holds(&self, condition: &Match) -> bool {
+        let is_local = |address| self.tracer.local_addresses.contains(&address);
+        match condition {
+            Match::Source(address) => address.net.contains(&self.packet.source) != address.inverted,
+            Match::Destination(address) => {
+                address.net.contains(&self.packet.destination.ip()) != address.inverted
+            }
+            Match::Protocol(protocol) => *protocol == self.packet.protocol,
+            Match::DestinationPort(port) => *port == self.packet.destination.port(),
+            Match::SourceLocal => is_local(self.packet.source),
+            Match::DestinationLocal => is_local(self.packet.destination.ip()),
+            Match::Mark { .. } | Match::ConntrackState { .. } | Match::RecentCheck { .. } => false,
+            Match::Comment(_)
+            | Match::InInterface { .. }
+            | Match::Nfacct(_)
+            | Match::RecentSet { .. }
+            | Match::OneIn(_) => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
