@@ -20,3 +20,6 @@ pub mod report;
 pub mod pass;
 
 pub mod agenda;
+
+#[cfg(test)]
+mod sample;
