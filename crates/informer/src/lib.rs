@@ -6,3 +6,17 @@ pub mod address;
 pub mod object;
 
 pub mod change;
+
+pub mod cache;
+
+mod yaml;
+
+mod document;
+
+mod default;
+mod mirror;
+
+pub mod manifest;
+
+#[cfg(feature = "io")]
+pub mod directory;

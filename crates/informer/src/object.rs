@@ -3,7 +3,7 @@
 //! Knows nothing of where they come from (API server, directory) or what becomes of them.
 
 pub(crate) mod complaint;
-mod endpoint_slice;
+pub(crate) mod endpoint_slice;
 mod fingerprint;
 pub(crate) mod name;
 mod node;
@@ -13,10 +13,12 @@ mod service;
 use std::num::NonZeroU16;
 
 pub use complaint::Complaint;
+pub(crate) use complaint::Complaints;
 pub use endpoint_slice::{AddressType, Endpoint, EndpointPort, EndpointSlice};
 pub use fingerprint::Fingerprint;
 pub use name::NamespacedName;
 pub use node::Node;
+pub(crate) use service::DEFAULT_TIMEOUT_SECONDS;
 pub use service::{ClusterIps, Service, ServicePort, ServiceType, SessionAffinity, TrafficPolicy};
 
 /// `protocol` of a Service port or EndpointSlice port.
@@ -61,7 +63,7 @@ const NOT_A_PROTOCOL: &str = "is not TCP, UDP or SCTP";
 /// What [`parse_port`] refuses.
 const NOT_A_PORT: &str = "is not a port number from 1 to 65535";
 /// What [`crate::address::parse_ip`] refuses.
-const NOT_AN_IP: &str = "is not an IP address";
+pub(crate) const NOT_AN_IP: &str = "is not an IP address";
 /// What [`crate::address::parse_cidr`] refuses.
 const NOT_A_CIDR: &str = "is not a CIDR";
 /// What is wrong with a port's name.

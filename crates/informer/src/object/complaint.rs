@@ -5,7 +5,7 @@
 use std::fmt;
 
 /// One field of one object that cannot be used; the rest of the object counts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Complaint {
     /// Kind and name, as in `Service demo/web`; in a directory of manifests after the file and the
     /// document, as in `web.yaml document 2: Service demo/web`.
