@@ -21,3 +21,23 @@ pub mod text;
 pub mod ruleset;
 
 pub mod render;
+
+pub mod parse;
+pub mod trace;
+
+pub mod plan;
+
+pub mod jump;
+pub mod refusal;
+pub mod tables;
+pub mod version;
+
+pub mod proxier;
+
+#[cfg(feature = "io")]
+pub mod nfacct;
+
+#[cfg(feature = "io")]
+pub mod host;
+#[cfg(feature = "io")]
+pub mod iptables;

@@ -60,19 +60,28 @@ fn check(source: &str, protocol: Protocol, destination: &str, expected: Expect) 
 
 #[test]
 fn every_endpoint_is_found() {
-    check("10.0.0.2", Protocol::Tcp, "172.30.0.1:80", expect![[r#"
+    check(
+        "10.0.0.2",
+        Protocol::Tcp,
+        "172.30.0.1:80",
+        expect![[r#"
         10.1.0.1:8080, 10.1.0.2:8080
         nat KUBE-SERVICES -d 172.30.0.1/32 -j KUBE-SVC-A
         nat KUBE-SVC-A -m statistic --mode random --probability 0.5000000000 -j KUBE-SEP-A
         nat KUBE-SEP-A -m tcp -p tcp -j DNAT --to-destination 10.1.0.1:8080
         nat KUBE-SVC-A -j KUBE-SEP-B
         nat KUBE-SEP-B -m tcp -p tcp -j DNAT --to-destination 10.1.0.2:8080
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn an_endpoint_that_calls_itself_is_masqueraded() {
-    check("10.1.0.1", Protocol::Tcp, "172.30.0.1:80", expect![[r#"
+    check(
+        "10.1.0.1",
+        Protocol::Tcp,
+        "172.30.0.1:80",
+        expect![[r#"
         10.1.0.1:8080, 10.1.0.2:8080 masqueraded
         nat KUBE-SERVICES -d 172.30.0.1/32 -j KUBE-SVC-A
         nat KUBE-SVC-A -m statistic --mode random --probability 0.5000000000 -j KUBE-SEP-A
@@ -80,12 +89,17 @@ fn an_endpoint_that_calls_itself_is_masqueraded() {
         nat KUBE-SEP-A -m tcp -p tcp -j DNAT --to-destination 10.1.0.1:8080
         nat KUBE-SVC-A -j KUBE-SEP-B
         nat KUBE-SEP-B -m tcp -p tcp -j DNAT --to-destination 10.1.0.2:8080
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn local_addresses_count_as_source_and_destination() {
-    check("192.168.0.2", Protocol::Tcp, "192.168.0.2:3001", expect![[r#"
+    check(
+        "192.168.0.2",
+        Protocol::Tcp,
+        "192.168.0.2:3001",
+        expect![[r#"
         10.1.0.1:8080, 10.1.0.2:8080 masqueraded
         nat KUBE-SERVICES -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS
         nat KUBE-NODEPORTS -m tcp -p tcp --dport 3001 -m addrtype --src-type LOCAL -j KUBE-SVC-A
@@ -94,57 +108,93 @@ fn local_addresses_count_as_source_and_destination() {
         nat KUBE-SEP-A -m tcp -p tcp -j DNAT --to-destination 10.1.0.1:8080
         nat KUBE-SVC-A -j KUBE-SEP-B
         nat KUBE-SEP-B -m tcp -p tcp -j DNAT --to-destination 10.1.0.2:8080
-    "#]]);
-    check("192.168.0.3", Protocol::Tcp, "192.168.0.2:3001", expect![[r#"
+    "#]],
+    );
+    check(
+        "192.168.0.3",
+        Protocol::Tcp,
+        "192.168.0.2:3001",
+        expect![[r#"
         none
         nat KUBE-SERVICES -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS
-    "#]]);
-    check("192.168.0.3", Protocol::Tcp, "192.168.0.3:3001", expect![[r#"
+    "#]],
+    );
+    check(
+        "192.168.0.3",
+        Protocol::Tcp,
+        "192.168.0.3:3001",
+        expect![[r#"
         none
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_return_goes_on_behind_the_jump() {
-    check("192.168.0.2", Protocol::Udp, "192.168.0.2:53", expect![[r#"
+    check(
+        "192.168.0.2",
+        Protocol::Udp,
+        "192.168.0.2:53",
+        expect![[r#"
         none
         nat KUBE-SERVICES -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS
         nat KUBE-NODEPORTS -m addrtype --src-type LOCAL -j RETURN
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn the_filter_sees_the_first_endpoint_and_the_old_port() {
-    check("10.0.0.2", Protocol::Udp, "192.168.0.2:53", expect![[r#"
+    check(
+        "10.0.0.2",
+        Protocol::Udp,
+        "192.168.0.2:53",
+        expect![[r#"
         10.1.0.1:8053, DROP
         nat KUBE-SERVICES -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS
         nat KUBE-NODEPORTS -m udp -p udp --dport 53 -j KUBE-SEP-B
         nat KUBE-SEP-B -m udp -p udp -j DNAT --to-destination 10.1.0.1:8053
         filter KUBE-PROXY-FIREWALL -d 10.1.0.1/32 -m udp -p udp --dport 53 -j DROP
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn the_filter_alone_refuses_and_accepts() {
-    check("10.0.0.2", Protocol::Tcp, "172.30.0.9:80", expect![[r#"
+    check(
+        "10.0.0.2",
+        Protocol::Tcp,
+        "172.30.0.9:80",
+        expect![[r#"
         REJECT
         filter KUBE-SERVICES -d 172.30.0.9/32 -m tcp -p tcp --dport 80 -j REJECT
-    "#]]);
-    check("10.0.0.2", Protocol::Tcp, "192.168.0.2:30000", expect![[r#"
+    "#]],
+    );
+    check(
+        "10.0.0.2",
+        Protocol::Tcp,
+        "192.168.0.2:30000",
+        expect![[r#"
         ACCEPT
         nat KUBE-SERVICES -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS
         filter KUBE-NODEPORTS -m tcp -p tcp --dport 30000 -j ACCEPT
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_loop_ends() {
-    check("10.0.0.2", Protocol::Sctp, "172.30.0.2:80", expect![[r#"
+    check(
+        "10.0.0.2",
+        Protocol::Sctp,
+        "172.30.0.2:80",
+        expect![[r#"
         none
         nat KUBE-SERVICES -d 172.30.0.2/32 -j KUBE-SVC-B
         nat KUBE-SVC-B -j KUBE-SVC-A
         nat KUBE-SVC-A -m statistic --mode random --probability 0.5000000000 -j KUBE-SEP-A
         nat KUBE-SVC-A -j KUBE-SEP-B
         nat KUBE-SVC-B -j KUBE-SVC-B
-    "#]]);
+    "#]],
+    );
 }

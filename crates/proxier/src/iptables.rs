@@ -1,0 +1,185 @@
+//! EDGE: runs iptables, iptables-save and iptables-restore.
+//!
+//! Knows nothing of what is written and why.
+#![expect(clippy::disallowed_methods, reason = "the one place that runs the iptables tools")]
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Seek, Write};
+use std::process::{Command, Output, Stdio};
+
+use iptables::IPTables;
+
+use crate::chain::{ChainName, Table};
+use crate::family::Family;
+use crate::jump::{Jump, jumps};
+use crate::rule::Rule;
+use crate::tables::{CANARY_TABLES, Tables, TablesError};
+use crate::version::{Features, Version};
+
+/// Exit status of iptables for "there is no such chain or rule", and of `-N` for "exists already".
+const EXIT_ABSENT: i32 = 1;
+/// Exit status of the iptables tools when the xtables lock could not be had.
+const EXIT_LOCKED: i32 = 4;
+
+/// The iptables tools of one family, as found in `PATH`.
+pub struct Iptables {
+    family: Family,
+    version: Option<Version>,
+    features: Features,
+    rules: IPTables,
+}
+
+impl Iptables {
+    /// Asks the tool for its version. An unknown version means old, without any of the features
+    /// that came later.
+    pub fn of_family(family: Family) -> Self {
+        let program = programs(family).rules;
+        let asked = Command::new(program).arg("--version").output();
+        let version = asked.ok().and_then(|output| Version::parse(&String::from_utf8_lossy(&output.stdout)));
+        // The crate's own --wait would wait for ever.
+        let rules = IPTables { cmd: program, has_check: true, has_wait: false, is_numeric: false };
+        Self { family, features: Features::of(version.as_ref()), version, rules }
+    }
+
+    /// The version, if the tool told one.
+    pub fn version(&self) -> Option<&Version> {
+        self.version.as_ref()
+    }
+
+    /// What this version can do.
+    pub fn features(&self) -> Features {
+        self.features
+    }
+
+    /// Whether the kernel has the nat table of this family.
+    pub fn is_usable(&self) -> Result<(), TablesError> {
+        let output = self.run(Table::Nat, "-S POSTROUTING")?;
+        if output.status.success() { Ok(()) } else { Err(self.refused("-S POSTROUTING -t nat", &output)) }
+    }
+
+    fn ensure_chain(&self, table: Table, chain: &ChainName) -> Result<(), TablesError> {
+        let command = format!("-N {chain}");
+        let output = self.run(table, &command)?;
+        match output.status.code() {
+            Some(0 | EXIT_ABSENT) => Ok(()),
+            _ => Err(self.refused(&format!("{command} -t {table}"), &output)),
+        }
+    }
+
+    fn ensure_first(&self, jump: &Jump) -> Result<(), TablesError> {
+        let check = format!("-C {}{}", jump.from, text(&jump.rule));
+        let output = self.run(jump.table, &check)?;
+        match output.status.code() {
+            Some(0) => Ok(()),
+            Some(EXIT_ABSENT) => self.insert(jump),
+            _ => Err(self.refused(&check, &output)),
+        }
+    }
+
+    fn insert(&self, jump: &Jump) -> Result<(), TablesError> {
+        let insert = format!("-I {}{}", jump.from, text(&jump.rule));
+        let output = self.run(jump.table, &insert)?;
+        if output.status.success() { Ok(()) } else { Err(self.refused(&insert, &output)) }
+    }
+
+    fn run(&self, table: Table, command: &str) -> Result<Output, TablesError> {
+        let command = format!("{command}{}", self.features.wait_arguments());
+        self.rules.execute(table.name(), &command).map_err(|error| TablesError::Missing {
+            command: format!("{} {command}", self.rules.cmd),
+            source: io::Error::other(error.to_string()),
+        })
+    }
+
+    fn refused(&self, command: &str, output: &Output) -> TablesError {
+        failure(&format!("{} {command}", self.rules.cmd), output, &[])
+    }
+}
+
+impl Tables for Iptables {
+    fn ensure_jumps(&mut self) -> Result<(), TablesError> {
+        for jump in jumps() {
+            self.ensure_chain(jump.table, &jump.to)?;
+            self.ensure_first(&jump)?;
+        }
+        Ok(())
+    }
+
+    fn nat_chains(&mut self) -> Result<BTreeSet<ChainName>, TablesError> {
+        let command = programs(self.family).save;
+        let output = Command::new(command).args(["-t", "nat"]).output();
+        let output = output.map_err(|source| TablesError::Missing { command: command.into(), source })?;
+        if !output.status.success() {
+            return Err(failure(&format!("{command} -t nat"), &output, &[]));
+        }
+        let text = String::from_utf8_lossy(&output.stdout);
+        let names = text.lines().filter_map(|line| line.strip_prefix(':')?.split(' ').next());
+        Ok(names.map(ChainName::parse).collect())
+    }
+
+    fn restore(&mut self, input: &[u8]) -> Result<(), TablesError> {
+        let command = programs(self.family).restore;
+        let mut arguments = self.features.restore_wait_arguments().to_vec();
+        arguments.extend(["--noflush", "--counters"]);
+        let output = in_memory(input)
+            .and_then(|stdin| Command::new(command).args(&arguments).stdin(Stdio::from(stdin)).output());
+        let output = output.map_err(|source| TablesError::Missing { command: command.into(), source })?;
+        if output.status.success() { Ok(()) } else { Err(failure(command, &output, input)) }
+    }
+
+    fn ensure_canary(&mut self) -> Result<(), TablesError> {
+        CANARY_TABLES.iter().try_for_each(|table| self.ensure_chain(*table, &ChainName::KUBE_PROXY_CANARY))
+    }
+
+    fn has_canary(&mut self) -> Result<bool, TablesError> {
+        for table in CANARY_TABLES {
+            let list = format!("-S {}", ChainName::KUBE_PROXY_CANARY);
+            let output = self.run(table, &list)?;
+            match output.status.code() {
+                Some(0) => {}
+                Some(EXIT_LOCKED) => return Err(self.refused(&list, &output)),
+                _ => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// The child reads from memory: neither side can block on the other.
+fn in_memory(input: &[u8]) -> io::Result<File> {
+    let mut file = File::from(rustix::fs::memfd_create("iptables-restore", rustix::fs::MemfdFlags::CLOEXEC)?);
+    file.write_all(input)?;
+    file.rewind()?;
+    Ok(file)
+}
+
+fn failure(command: &str, output: &Output, input: &[u8]) -> TablesError {
+    let said = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
+    let text = String::from_utf8_lossy(&said).trim().replace('\n', "; ");
+    let command = command.to_owned();
+    if output.status.code() == Some(EXIT_LOCKED) {
+        return TablesError::Busy { command, text };
+    }
+    let context = crate::refusal::lines_around(&text, input);
+    TablesError::Refused { command, text: format!("{}: {text}", output.status), context }
+}
+
+fn text(rule: &Rule) -> String {
+    let mut text = Vec::new();
+    rule.write(&mut text);
+    String::from_utf8(text).expect("rules are written from text")
+}
+
+/// The tools of a family.
+struct Programs {
+    rules: &'static str,
+    save: &'static str,
+    restore: &'static str,
+}
+
+fn programs(family: Family) -> Programs {
+    match family {
+        Family::V4 => Programs { rules: "iptables", save: "iptables-save", restore: "iptables-restore" },
+        Family::V6 => Programs { rules: "ip6tables", save: "ip6tables-save", restore: "ip6tables-restore" },
+    }
+}

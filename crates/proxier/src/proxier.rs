@@ -1,0 +1,199 @@
+//! One family from changes to installed rules: the world, what is installed, and the step between them.
+//!
+//! Knows nothing of when a step is due: that is the daemon's loop.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use informer::change::Change;
+
+use crate::chain::Table;
+use crate::option::{Host, Options};
+use crate::plan::{Applied, Counts, Installed, StaleChains, Wanted, plan};
+use crate::render::{self, Context, Reachability, RenderedPort};
+use crate::service::ServicePortName;
+use crate::tables::{Tables, TablesError};
+use crate::world::{Dirty, World};
+
+/// How long the rules are trusted to be what was written, outside of large clusters.
+const FULL_SYNC_INTERVAL: Duration = Duration::from_secs(3600);
+
+/// One family: everything known, and what of it is installed.
+#[derive(Debug)]
+pub struct Proxier {
+    world: World,
+    options: Options,
+    stale_interval: Duration,
+    /// Absent until a sync succeeded, and after one failed.
+    installed: Option<Installed>,
+    last_full: Option<Instant>,
+    last_deletion: Option<Instant>,
+}
+
+/// Whether all was written, or what differed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Everything, whatever was installed.
+    Full,
+    /// What differed from what is installed.
+    Partial,
+}
+
+/// What one sync did.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Full or partial.
+    pub kind: Kind,
+    /// Service ports that were rendered.
+    pub rendered: usize,
+    /// Service ports that exist.
+    pub service_ports: usize,
+    /// What was written; all zero if the rules were right already.
+    pub written: Counts,
+    /// Rules of the filter table in all.
+    pub filter_rules: usize,
+    /// Rules of the nat table in all.
+    pub nat_rules: usize,
+    /// Service ports with usable endpoints, none of which may serve traffic to the cluster IP here.
+    pub no_local_endpoints_internal: usize,
+    /// Service ports with usable endpoints, none of which may serve traffic from outside here.
+    pub no_local_endpoints_external: usize,
+}
+
+impl Proxier {
+    /// A proxier that knows neither the cluster nor the tables. In large clusters chains that
+    /// nobody wants are deleted at most once in `stale_interval` (`syncPeriod`).
+    pub fn new(world: World, options: Options, stale_interval: Duration) -> Self {
+        Self { world, options, stale_interval, installed: None, last_full: None, last_deletion: None }
+    }
+
+    /// Takes in one change of the cluster.
+    pub fn apply(&mut self, change: &Change) {
+        self.world.apply(change);
+    }
+
+    /// The cluster as this family sees it.
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// What shapes the rules.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// What is installed, if that is known.
+    pub fn installed(&self) -> Option<&Installed> {
+        self.installed.as_ref()
+    }
+
+    /// Forgets what is installed: the next sync writes everything.
+    pub fn forget_installed(&mut self) {
+        self.installed = None;
+    }
+
+    /// Whether a sync would have something to do.
+    pub fn is_due(&self, now: Instant) -> bool {
+        self.world.is_dirty() || self.is_full_due(now) || self.next_deletion().is_some_and(|at| now > at)
+    }
+
+    /// Whether the next sync writes everything.
+    pub fn is_full_due(&self, now: Instant) -> bool {
+        let expired = self.last_full.is_none_or(|last| now.duration_since(last) > FULL_SYNC_INTERVAL);
+        self.installed.is_none() || (expired && !self.world.is_large())
+    }
+
+    /// When chains that wait for deletion may be deleted; absent if there are none.
+    pub fn next_deletion(&self) -> Option<Instant> {
+        let waits = self.installed.as_ref().is_some_and(Installed::has_stale_chains);
+        self.last_deletion.filter(|_| waits).map(|last| last + self.stale_interval)
+    }
+
+    /// Brings the tables in line with the world.
+    ///
+    /// # Errors
+    /// A tool failed. What was installed is still there, in part perhaps newer; the next sync writes
+    /// everything.
+    pub fn sync(
+        &mut self,
+        tables: &mut impl Tables,
+        host: &Host,
+        now: Instant,
+    ) -> Result<Report, TablesError> {
+        let is_full = self.is_full_due(now);
+        let applied = match self.installed.take() {
+            Some(installed) if !is_full => Applied::Known(installed),
+            Some(_) | None => look(tables)?,
+        };
+        let dirty = self.world.take_dirty();
+        let wanted = self.wanted(&applied, &dirty, host, now);
+        let (rendered, stale) = (wanted.ports.len(), wanted.stale);
+        let transaction = plan(&applied, wanted);
+        if !transaction.is_empty() {
+            tables.restore(&transaction.input)?;
+        }
+
+        self.last_full = if is_full { Some(now) } else { self.last_full };
+        self.last_deletion = if stale == StaleChains::Delete { Some(now) } else { self.last_deletion };
+        let written = transaction.counts;
+        let installed = self.installed.insert(applied.commit(transaction));
+        let kind = if is_full { Kind::Full } else { Kind::Partial };
+        Ok(Report::of(kind, rendered, written, installed))
+    }
+
+    fn wanted(&self, applied: &Applied, dirty: &Dirty, host: &Host, now: Instant) -> Wanted {
+        let context = Context::of(&self.world, &self.options, host);
+        let services: Vec<_> = match (applied, dirty) {
+            (Applied::Known(_), Dirty::Services(names)) => names.iter().collect(),
+            (Applied::Unknown { .. }, _) | (_, Dirty::All) => {
+                self.world.services().map(|(name, _)| name).collect()
+            }
+        };
+        let ports: Vec<_> =
+            services.iter().flat_map(|name| render::service(&self.world, name, &context)).collect();
+        let gone = match applied {
+            Applied::Unknown { .. } => BTreeSet::new(),
+            Applied::Known(installed) => gone(installed, dirty, &ports),
+        };
+        Wanted { fixed: render::fixed(&context), ports, gone, stale: self.stale_chains(now) }
+    }
+
+    fn stale_chains(&self, now: Instant) -> StaleChains {
+        let is_recent =
+            self.last_deletion.is_some_and(|last| now.duration_since(last) <= self.stale_interval);
+        if self.world.is_large() && is_recent { StaleChains::Keep } else { StaleChains::Delete }
+    }
+}
+
+fn look(tables: &mut impl Tables) -> Result<Applied, TablesError> {
+    tables.ensure_jumps()?;
+    Ok(Applied::Unknown { existing: tables.nat_chains()? })
+}
+
+/// Installed service ports of the dirty Services that were not rendered.
+fn gone(installed: &Installed, dirty: &Dirty, rendered: &[RenderedPort]) -> BTreeSet<ServicePortName> {
+    let rendered: BTreeSet<_> = rendered.iter().map(|port| &port.name).collect();
+    let before: Vec<_> = match dirty {
+        Dirty::All => installed.ports().map(|(name, _)| name).collect(),
+        Dirty::Services(names) => names.iter().flat_map(|name| installed.ports_of(name)).collect(),
+    };
+    before.into_iter().filter(|name| !rendered.contains(name)).cloned().collect()
+}
+
+impl Report {
+    fn of(kind: Kind, rendered: usize, written: Counts, installed: &Installed) -> Self {
+        let without = |reaches: fn(Reachability) -> bool| {
+            installed.ports().filter(|(_, reachability)| reachability.any && !reaches(*reachability)).count()
+        };
+        Self {
+            kind,
+            rendered,
+            service_ports: installed.ports().count(),
+            written,
+            filter_rules: installed.rules(Table::Filter),
+            nat_rules: installed.rules(Table::Nat),
+            no_local_endpoints_internal: without(|reachability| reachability.internal),
+            no_local_endpoints_external: without(|reachability| reachability.external),
+        }
+    }
+}

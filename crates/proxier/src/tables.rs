@@ -1,0 +1,61 @@
+//! The kernel's tables, as far as a proxier has to do with them.
+//!
+//! Knows nothing of what is written and why.
+
+use std::collections::BTreeSet;
+use std::io;
+
+use crate::chain::{ChainName, Table};
+
+/// The tables of one family.
+pub trait Tables {
+    /// Makes sure that our chains hang on the built-in ones. Existing jumps stay where they are.
+    fn ensure_jumps(&mut self) -> Result<(), TablesError>;
+
+    /// The names of all chains of the nat table.
+    fn nat_chains(&mut self) -> Result<BTreeSet<ChainName>, TablesError>;
+
+    /// Feeds a text to iptables-restore. Each table of it is applied as a whole or not at all;
+    /// after an error some tables may have been applied.
+    fn restore(&mut self, input: &[u8]) -> Result<(), TablesError>;
+
+    /// Makes sure that the canary chain exists in each of [`CANARY_TABLES`].
+    fn ensure_canary(&mut self) -> Result<(), TablesError>;
+
+    /// Whether the canary chain is still in each of [`CANARY_TABLES`].
+    fn has_canary(&mut self) -> Result<bool, TablesError>;
+}
+
+/// Whoever flushes one of these is noticed.
+pub const CANARY_TABLES: [Table; 3] = [Table::Mangle, Table::Nat, Table::Filter];
+
+/// Why a tool could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum TablesError {
+    /// Another program holds the lock; try again.
+    #[error("{command}: the xtables lock is held: {text}")]
+    Busy {
+        /// What was run.
+        command: String,
+        /// What the tool said.
+        text: String,
+    },
+    /// The tool does not accept the input; the same input will fail again.
+    #[error("{command}: {text}{context}")]
+    Refused {
+        /// What was run.
+        command: String,
+        /// What the tool said.
+        text: String,
+        /// The lines of the input around the one it named, with their numbers; empty if it named none.
+        context: String,
+    },
+    /// The tool cannot be run.
+    #[error("cannot run {command}: {source}")]
+    Missing {
+        /// What was run.
+        command: String,
+        /// Why it cannot.
+        source: io::Error,
+    },
+}
