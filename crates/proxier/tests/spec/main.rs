@@ -1,0 +1,7 @@
+//! Turns clusters written as text into rules, and compares the rules, and what they do to packets,
+//! with what kube-proxy's would be.
+//!
+//! Knows nothing of the kernel: the rules are judged as values and as text.
+
+mod cluster;
+mod packet;
