@@ -195,9 +195,10 @@ impl Ledger {
         self.cpu = Duration::ZERO;
     }
 
-    /// Without any front end, now or before, no entry can be stale.
+    /// Without any front end, now or before, no entry can be stale. After a failure a pass is made nevertheless:
+    /// its report ends what the failed one began.
     fn is_idle(&self, look: &Look) -> bool {
-        self.snapshot.is_empty() && look.former.is_empty()
+        self.snapshot.is_empty() && look.former.is_empty() && self.retry.is_none()
     }
 
     fn take(&mut self, now: Instant) -> Assignment {

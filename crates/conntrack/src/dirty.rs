@@ -96,7 +96,9 @@ impl Look {
     pub fn len(&self, snapshot: &Snapshot) -> usize {
         let gone = self.former.keys().filter(|address| snapshot.front_end(**address).is_none()).count();
         match &self.dirty {
-            Dirty::These(front_ends) => front_ends.len() + gone,
+            Dirty::These(front_ends) => {
+                front_ends.iter().filter(|front_end| snapshot.claims(**front_end).is_some()).count() + gone
+            }
             Dirty::Everything => snapshot.len() + gone,
         }
     }

@@ -22,4 +22,6 @@ pub mod pass;
 pub mod agenda;
 
 #[cfg(test)]
+mod rehearsal;
+#[cfg(test)]
 mod sample;

@@ -103,4 +103,4 @@ impl fmt::Display for Delete {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,1 +1,251 @@
-//! t
+//! When passes are made, what survives a failure, and what is looked at a second time.
+
+mod histories;
+
+use std::time::Duration;
+
+use crate::fake::Fault;
+use crate::flow::Family;
+use crate::generation::Cause;
+use crate::kernel::{Error, Outcome};
+use crate::rehearsal::{HOUR, Rehearsal};
+use crate::report::{Occasion, Warning};
+use crate::sample::{entry, generation};
+
+const OLD: &str = "dns 10.96.0.10:53 = 10.1.0.7:53";
+const NEW: &str = "dns 10.96.0.10:53 = 10.1.0.8:53";
+const STALE: &str = "10.0.0.1:40001>10.96.0.10:53>10.1.0.7:53";
+
+const EPERM: Error = Error::Unavailable { what: "dump", errno: 1 };
+const ENOBUFS: Error = Error::TryAgain { what: "dump", errno: 105 };
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// A node that is long past its first sync.
+fn quiet(rules: &str, entries: &[&str]) -> Rehearsal {
+    let mut node = Rehearsal::new(entries.iter().map(|text| entry(text)));
+    node.commit_with(rules, Cause::FirstSync);
+    node.wait(seconds(60));
+    node.start = node.now;
+    node.reports.clear();
+    node.kernel.calls.clear();
+    node
+}
+
+#[test]
+fn the_first_sync_looks_at_everything_at_once_and_once_more() {
+    let mut node = Rehearsal::new([entry(STALE)]);
+    node.commit_with(NEW, Cause::FirstSync);
+    node.wait(seconds(60));
+    assert_eq!(node.times(), [0.0, 2.0]);
+    assert_eq!(node.reports[0].1.occasion, Occasion::Commit(Cause::FirstSync));
+    assert_eq!(node.reports[1].1.occasion, Occasion::Settle);
+    assert!(node.left().is_empty());
+}
+
+#[test]
+fn a_node_without_udp_services_is_never_looked_at() {
+    let mut node = Rehearsal::new([entry(STALE)]);
+    node.commit_with("", Cause::FirstSync);
+    node.wait(HOUR * 3);
+    assert!(node.kernel.calls.is_empty());
+}
+
+#[test]
+fn changes_that_make_nothing_stale_cost_nothing() {
+    let mut node = quiet(OLD, &[STALE]);
+    node.commit("dns 10.96.0.10:53 = 10.1.0.7:53 10.1.0.8:53");
+    node.commit("dns 10.96.0.10:53 = 10.1.0.7:53 10.1.0.8:53 10.1.0.9:53");
+    node.wait(seconds(600));
+    assert!(node.kernel.calls.is_empty());
+    assert_eq!(node.left().len(), 1);
+}
+
+#[test]
+fn a_replaced_backend_is_looked_at_without_delay_and_two_seconds_later() {
+    let mut node = quiet(OLD, &[STALE]);
+    node.commit(NEW);
+    node.wait(seconds(600));
+    assert_eq!(node.times(), [0.0, 2.0]);
+    assert!(node.left().is_empty());
+}
+
+#[test]
+fn an_entry_in_flight_is_found_by_the_second_look() {
+    let mut node = quiet(OLD, &[]);
+    node.kernel.faults = [Fault::InFlight(vec![entry(STALE)])].into();
+    node.commit(NEW);
+    node.wait(seconds(3));
+    assert_eq!(node.times(), [0.0, 2.0]);
+    assert!(node.left().is_empty());
+    node.wait(seconds(60));
+    assert_eq!(node.times(), [0.0, 2.0, 12.0]);
+    assert_eq!(node.last().warnings, []);
+}
+
+#[test]
+fn an_entry_in_flight_to_a_deleted_service_is_found_too() {
+    let mut node = quiet(OLD, &[]);
+    node.kernel.faults = [Fault::InFlight(vec![entry(STALE)])].into();
+    node.commit("");
+    node.wait(seconds(3));
+    assert!(node.left().is_empty());
+}
+
+#[test]
+fn entries_that_keep_coming_are_a_warning() {
+    let mut node = quiet(OLD, &[]);
+    let in_flight = || Fault::InFlight(vec![entry(STALE)]);
+    node.kernel.faults = [in_flight(), in_flight(), in_flight()].into();
+    node.commit(NEW);
+    node.wait(seconds(60));
+    assert_eq!(node.times(), [0.0, 2.0, 12.0]);
+    let front_ends = [crate::sample::front_end("10.96.0.10:53")].into();
+    assert_eq!(node.last().warnings, [Warning::Persisting { front_ends }]);
+}
+
+#[test]
+fn a_commit_between_explains_what_a_repeated_look_finds() {
+    let mut node = quiet(OLD, &[]);
+    node.commit(NEW);
+    node.wait(Duration::from_millis(1800));
+    node.kernel.entries = vec![entry("10.0.0.1:40001>10.96.0.10:53>10.1.0.8:53")];
+    node.commit("dns 10.96.0.10:53 =");
+    node.settle_now();
+    node.wait(seconds(60));
+    assert_eq!(node.times(), [0.0, 1.8, 2.3, 3.8]);
+}
+
+#[test]
+fn everything_is_looked_at_once_an_hour_and_not_again() {
+    let mut node = quiet(OLD, &[]);
+    node.kernel.entries = vec![entry("10.0.0.1:40001>10.96.0.10:53>10.1.0.99:53")];
+    node.wait(HOUR * 2);
+    let occasions: Vec<_> = node.reports.iter().map(|(_, report)| report.occasion).collect();
+    assert_eq!(occasions, [Occasion::Hourly, Occasion::Hourly]);
+    assert!(node.left().is_empty());
+}
+
+#[test]
+fn a_dump_that_fails_twice_delays_by_three_seconds() {
+    let mut node = quiet(OLD, &[STALE]);
+    node.kernel.faults = [Fault::Fail(ENOBUFS), Fault::Fail(ENOBUFS)].into();
+    node.commit(NEW);
+    node.wait(seconds(4));
+    assert_eq!(node.times(), [0.0, 1.0, 3.0]);
+    assert!(node.left().is_empty());
+    assert!(node.reports[0].1.pending > 0 && node.reports[1].1.pending > 0);
+    assert_eq!(node.last().pending, 0);
+    let first: Vec<_> =
+        node.reports.iter().map(|(_, report)| report.failure.as_ref().map(|f| f.first)).collect();
+    assert_eq!(first, [Some(true), Some(false), None]);
+}
+
+#[test]
+fn failures_back_off_to_a_minute_and_never_end() {
+    let mut node = quiet(OLD, &[STALE]);
+    node.kernel.faults = vec![Fault::Fail(ENOBUFS); 9].into();
+    node.commit(NEW);
+    node.wait(seconds(300));
+    assert_eq!(node.times()[..9], [0.0, 1.0, 3.0, 7.0, 15.0, 31.0, 63.0, 123.0, 183.0]);
+    assert!(node.left().is_empty());
+}
+
+#[test]
+fn where_conntrack_is_unavailable_it_is_tried_each_minute() {
+    let mut node = quiet(OLD, &[STALE]);
+    node.kernel.faults = vec![Fault::Fail(EPERM); 3].into();
+    node.commit(NEW);
+    node.wait(seconds(181));
+    assert_eq!(node.times()[..4], [0.0, 60.0, 120.0, 180.0]);
+    assert!(node.left().is_empty());
+}
+
+#[test]
+fn a_commit_after_a_failed_one_looks_at_everything() {
+    let mut node = quiet(OLD, &["10.0.0.1:40001>10.96.0.10:53"]);
+    node.kernel.entries = vec![entry("10.0.0.1:40001>10.96.0.10:53")];
+    for cause in [Cause::AfterFailure, Cause::AfterFlush] {
+        node.kernel.entries = vec![entry("10.0.0.1:40001>10.96.0.10:53")];
+        node.commit_with(OLD, cause);
+        node.settle_now();
+        assert!(node.left().is_empty());
+        assert_eq!(node.last().occasion, Occasion::Commit(cause));
+        node.wait(seconds(60));
+    }
+}
+
+#[test]
+fn what_led_to_any_former_backend_is_retired_however_many_passes_failed() {
+    let mut node = quiet(OLD, &[STALE]);
+    node.kernel.entries.push(entry("10.0.0.2:40002>10.96.0.10:53>10.1.0.8:53"));
+    node.kernel.faults = [Fault::Fail(ENOBUFS)].into();
+    node.commit(NEW);
+    node.settle_now();
+    node.commit("");
+    node.wait(seconds(2));
+    assert!(node.left().is_empty());
+}
+
+#[test]
+fn a_commit_during_a_pass_is_not_cleared_by_it() {
+    let mut node = quiet(OLD, &[STALE]);
+    node.commit(NEW);
+    node.meanwhile = [generation("dns 10.96.0.10:53 =")].into();
+    node.kernel.entries.push(entry("10.0.0.2:40002>10.96.0.10:53>10.1.0.8:53"));
+    node.settle_now();
+    assert_eq!((node.left().len(), node.last().pending), (1, 1));
+    node.wait(seconds(1));
+    assert!(node.left().is_empty());
+}
+
+#[test]
+fn passes_keep_their_distance_whatever_the_churn() {
+    let mut node = quiet(OLD, &[]);
+    node.cpu_per_pass = Duration::from_millis(150);
+    for round in 0..50 {
+        node.commit(if round % 2 == 0 { NEW } else { OLD });
+        node.wait(Duration::from_millis(200));
+    }
+    let times = node.times();
+    assert!(times.windows(2).all(|pair| pair[1] - pair[0] > 1.199), "{times:?}");
+    assert!(times.len() <= 9, "{times:?}");
+    node.wait(seconds(3));
+    assert_eq!(node.last().pending, 0);
+}
+
+#[test]
+fn cheap_passes_are_half_a_second_apart() {
+    let mut node = quiet(OLD, &[]);
+    node.commit(NEW);
+    node.wait(Duration::from_millis(1));
+    node.commit(OLD);
+    node.wait(seconds(1));
+    assert_eq!(node.times(), [0.0, 0.5]);
+}
+
+#[test]
+fn families_do_not_wait_for_each_other() {
+    let mut node = quiet(OLD, &[]);
+    let v6 = generation("dns [fd00:96::10]:53 = [fd00:1::7]:53");
+    node.commit(NEW);
+    node.agenda.committed(node.now, Family::V6, &v6, Cause::FirstSync);
+    node.settle_now();
+    assert_eq!(node.times(), [0.0, 0.0]);
+    let families: Vec<_> = node.reports.iter().map(|(_, report)| report.family).collect();
+    assert_eq!(families, [Family::V4, Family::V6]);
+}
+
+#[test]
+fn entries_that_stay_busy_keep_the_front_end_pending() {
+    let mut node = quiet(OLD, &[STALE]);
+    node.kernel.delete_answer = Some(Outcome::Busy);
+    node.commit(NEW);
+    node.wait(seconds(30));
+    assert_eq!(node.last().pending, 1);
+    node.kernel.delete_answer = None;
+    node.wait(seconds(60));
+    assert_eq!((node.last().pending, node.left().len()), (0, 0));
+}

@@ -1,6 +1,6 @@
 //! Every row of the decision table, and the laws that hold whatever the table and the rules are.
 
-mod laws;
+pub(crate) mod laws;
 
 use super::{Delete, Keep, Verdict, judge};
 use crate::dirty::{Former, Look, changes};
@@ -61,9 +61,7 @@ fn row_3_untranslated_copies_in_zones_stay_but_translated_ones_are_judged() {
 
 #[test]
 fn row_4_an_exact_front_end_hides_a_node_port() {
-    let rules = snapshot(
-        "nodes 192.168.0.1; np 30053 = 10.1.0.7:53; ext 192.168.0.1:30053 = 10.1.0.8:53",
-    );
+    let rules = snapshot("nodes 192.168.0.1; np 30053 = 10.1.0.7:53; ext 192.168.0.1:30053 = 10.1.0.8:53");
     let everything = Look::everything();
     let to_external = entry("10.0.0.1:40001>192.168.0.1:30053>10.1.0.8:53");
     assert_eq!(judge(&to_external, &rules, &everything), Verdict::Keep(Keep::Serving));
@@ -179,8 +177,7 @@ fn masquerading_does_not_matter() {
         let plain = entry(&format!("10.0.0.1:40001>192.168.0.1:30053>{backend}"));
         let mut masqueraded = *plain.flow().unwrap();
         let reply_to = "192.168.0.1:60000".parse().unwrap();
-        masqueraded.reply =
-            crate::flow::Tuple::new(Protocol::UDP, masqueraded.backend(), reply_to).unwrap();
+        masqueraded.reply = crate::flow::Tuple::new(Protocol::UDP, masqueraded.backend(), reply_to).unwrap();
         let everything = Look::everything();
         assert_eq!(verdict(&Entry::Complete(masqueraded), &everything), verdict(&plain, &everything));
     }

@@ -44,7 +44,7 @@ fn any_entry() -> impl Strategy<Value = Entry> {
     prop_oneof![20 => whole, 1 => partial]
 }
 
-pub(super) fn any_generation() -> impl Strategy<Value = Generation> {
+pub(crate) fn any_generation() -> impl Strategy<Value = Generation> {
     let serving = prop::collection::btree_set(any_backend(), 0..4);
     let exact = prop::collection::btree_set(any_address(), 0..3);
     let port = (exact, prop::option::of(1u16..4), serving).prop_map(|(exact, node_port, serving)| {
