@@ -150,13 +150,17 @@ fn node() -> Result<Netns> {
 /// The client reaches the Service addresses through the node.
 fn connect(client: &Netns, node: &Netns) -> Result<()> {
     client.connect("eth0", node, "eth0")?;
-    node.ip("addr add 192.168.50.2/24 dev eth0\naddr add fd00:50::2/64 dev eth0 nodad")?;
+    // The gateway is never there, but without a default route Service addresses would be unreachable, not refused.
+    node.ip("addr add 192.168.50.2/24 dev eth0\n\
+         addr add fd00:50::2/64 dev eth0 nodad\n\
+         route add default via 192.168.50.1\n\
+         route add default via fd00:50::1")?;
     client.ip("addr add 192.168.50.10/24 dev eth0\n\
          addr add 192.168.50.20/24 dev eth0\n\
          addr add fd00:50::20/64 dev eth0 nodad preferred_lft 0\n\
          addr add fd00:50::10/64 dev eth0 nodad\n\
          route add default via 192.168.50.2\n\
-         -6 route add default via fd00:50::2")
+         route add default via fd00:50::2")
 }
 
 /// Each pod hangs on a cable of its own and reaches everything through the node, as with most CNI plugins.
@@ -169,15 +173,15 @@ fn pod(name: &'static str, host: u8, node: &Netns) -> Result<Pod> {
         "addr add 10.244.0.1/32 dev {link}\n\
          addr add fd00:10:244::1/128 dev {link} nodad\n\
          route add {v4} dev {link}\n\
-         -6 route add {v6} dev {link}"
+         route add {v6} dev {link}"
     ))?;
     netns.ip(&format!(
         "addr add {v4}/32 dev eth0\n\
          addr add {v6}/128 dev eth0 nodad\n\
          route add 10.244.0.1 dev eth0\n\
          route add default via 10.244.0.1\n\
-         -6 route add fd00:10:244::1 dev eth0\n\
-         -6 route add default via fd00:10:244::1"
+         route add fd00:10:244::1 dev eth0\n\
+         route add default via fd00:10:244::1"
     ))?;
     let server = Echo::start(&netns, name, PORT)?;
     Ok(Pod { name, v4: v4.parse()?, v6: v6.parse()?, _server: server, netns })

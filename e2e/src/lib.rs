@@ -6,7 +6,10 @@
 
 pub mod canonical;
 pub mod command;
+pub mod merge;
 pub mod wait;
+
+pub mod series;
 
 pub mod backend;
 pub mod netns;

@@ -2,31 +2,18 @@
 //!
 //! Does not know how a case is run.
 
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Mutex, mpsc};
-use std::thread;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use clap::{Arg, ArgMatches, Command};
 use e2e::backend::Backend;
 use e2e::golden::{self, Case};
 use e2e::netns;
-use e2e::wait::Watch;
-
-/// Cases that run at the same time.
-const PARALLEL: usize = 2;
-
-struct Outcome {
-    name: String,
-    took: Watch,
-    verdict: Result<()>,
-}
+use e2e::series::{self, Test};
 
 fn main() -> ExitCode {
-    let matches = arguments().get_matches();
-    match run_all(&matches) {
+    match run_all(&arguments().get_matches()) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -51,13 +38,11 @@ fn run_all(matches: &ArgMatches) -> Result<bool> {
         folders.retain(|case| case.ends_with(name));
         ensure!(!folders.is_empty(), "no case {name} in {}", folder.display());
     }
-    let chosen = matches.get_one::<String>("backend");
-    let backends =
-        Backend::ALL.into_iter().filter(|backend| chosen.is_none_or(|name| *name == backend.to_string()));
     netns::sweep();
     let mut all_equal = true;
-    for backend in backends {
-        all_equal &= run_backend(&folders, backend)?;
+    for backend in Backend::chosen(matches.get_one::<String>("backend").map(String::as_str)) {
+        let tests = folders.iter().map(|folder| test(folder, backend)).collect();
+        all_equal &= series::run(tests, &format!("equal ({backend})"))?;
     }
     Ok(all_equal)
 }
@@ -66,48 +51,7 @@ fn own_cases() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("golden")
 }
 
-/// Runs all cases on one backend; prints each as it ends.
-fn run_backend(folders: &[PathBuf], backend: Backend) -> Result<bool> {
-    let queue = Mutex::new(folders.iter());
-    let (sender, receiver) = mpsc::channel();
-    thread::scope(|scope| {
-        for _ in 0..PARALLEL {
-            let (queue, sender) = (&queue, sender.clone());
-            scope.spawn(move || {
-                while let Some(folder) = next(queue) {
-                    sender.send(run_case(folder, backend)).expect("outcomes are read to the end");
-                }
-            });
-        }
-        drop(sender);
-        print(receiver, folders.len(), backend)
-    })
-}
-
-fn next<'a>(queue: &Mutex<std::slice::Iter<'a, PathBuf>>) -> Option<&'a PathBuf> {
-    queue.lock().expect("taking from the queue does not panic").next()
-}
-
-fn run_case(folder: &Path, backend: Backend) -> Outcome {
-    let took = Watch::start();
+fn test(folder: &Path, backend: Backend) -> Test<'_> {
     let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let verdict = Case::read(folder).and_then(|case| golden::run(&case, backend));
-    Outcome { name, took, verdict }
-}
-
-fn print(outcomes: mpsc::Receiver<Outcome>, total: usize, backend: Backend) -> Result<bool> {
-    let mut out = io::stdout().lock();
-    let mut equal = 0;
-    for Outcome { name, took, verdict } in outcomes {
-        match verdict {
-            Ok(()) => {
-                equal += 1;
-                writeln!(out, "ok    {name} ({backend}, {took})")
-            }
-            Err(error) => writeln!(out, "FAIL  {name} ({backend}, {took})\n{error:#}\n"),
-        }
-        .context("print")?;
-    }
-    writeln!(out, "{equal} of {total} equal ({backend})").context("print")?;
-    Ok(equal == total)
+    Test::new(name, move || golden::run(&Case::read(folder)?, backend))
 }

@@ -14,6 +14,7 @@ use super::node;
 use crate::backend::{Backend, Family, Tools};
 use crate::canonical::{canonical, diff};
 use crate::manifests::Manifests;
+use crate::merge::merge;
 use crate::netns::Netns;
 use crate::proxy::Proxy;
 use crate::wait;
@@ -89,7 +90,7 @@ impl Stage {
 
     fn apply(&mut self, document: &Document) -> Result<()> {
         if document.kind == "Node" {
-            node::merge(&mut self.node, &document.value);
+            merge(&mut self.node, &document.value);
             return self.put_node();
         }
         let key = (document.kind.clone(), document.namespace.clone(), document.name.clone());

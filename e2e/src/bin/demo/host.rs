@@ -16,12 +16,19 @@ pub(crate) fn rules() -> Result<String> {
             let save = save.with_context(|| format!("look at the host's {family} rules ({backend})"))?;
             rules += &format!("{backend} {family}\n");
             for line in save.lines().filter(|line| !line.starts_with('#')) {
-                let line = line.split_once(" [").map_or(line, |(declaration, _counters)| declaration);
-                rules += &format!("{line}\n");
+                rules += &format!("{}\n", without_counters(line));
             }
         }
     }
     Ok(rules)
+}
+
+/// Built-in chains are declared with their policy and what they have counted: `:INPUT ACCEPT [3:180]`.
+fn without_counters(line: &str) -> &str {
+    match line.rsplit_once(" [") {
+        Some((declaration, _)) if line.starts_with(':') => declaration,
+        _ => line,
+    }
 }
 
 /// What has changed, as a diff.

@@ -1,0 +1,107 @@
+//! Turns a series of tests into a line each, as they end, and a count at the end.
+//!
+//! Does not know what is tested.
+
+use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, mpsc};
+use std::thread;
+
+use anyhow::{Context, Result, anyhow};
+
+use crate::wait::Watch;
+
+/// Tests that run at the same time.
+const PARALLEL: usize = 2;
+
+/// A test with a name.
+pub struct Test<'a> {
+    name: String,
+    run: Box<dyn FnOnce() -> Result<()> + Send + 'a>,
+}
+
+impl<'a> Test<'a> {
+    /// A test that holds if `run` succeeds; its error is printed if it does not.
+    pub fn new(name: impl Into<String>, run: impl FnOnce() -> Result<()> + Send + 'a) -> Test<'a> {
+        Test { name: name.into(), run: Box::new(run) }
+    }
+}
+
+struct Outcome {
+    name: String,
+    took: Watch,
+    verdict: Result<()>,
+}
+
+/// Runs all tests; the last line that is printed says how many of how many there are, and what they did: `closing`.
+///
+/// # Errors
+/// If nothing can be printed. A test that fails is no error, but the answer is false.
+pub fn run(tests: Vec<Test>, closing: &str) -> Result<bool> {
+    let total = tests.len();
+    let queue = Mutex::new(tests.into_iter());
+    let (sender, receiver) = mpsc::channel();
+    thread::scope(|scope| {
+        for _ in 0..PARALLEL {
+            let (queue, sender) = (&queue, sender.clone());
+            scope.spawn(move || {
+                let next = || queue.lock().expect("taking from the queue does not panic").next();
+                while let Some(test) = next() {
+                    sender.send(outcome(test)).expect("outcomes are read to the end");
+                }
+            });
+        }
+        drop(sender);
+        print(receiver, total, closing)
+    })
+}
+
+fn outcome(Test { name, run }: Test) -> Outcome {
+    let took = Watch::start();
+    // A panic has been printed where it happened; the other tests go on.
+    let verdict = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err(anyhow!("panicked")));
+    Outcome { name, took, verdict }
+}
+
+fn print(outcomes: mpsc::Receiver<Outcome>, total: usize, closing: &str) -> Result<bool> {
+    let mut out = io::stdout().lock();
+    let mut succeeded = 0;
+    for Outcome { name, took, verdict } in outcomes {
+        match verdict {
+            Ok(()) => {
+                succeeded += 1;
+                writeln!(out, "ok    {name} ({took})")
+            }
+            Err(error) => writeln!(out, "FAIL  {name} ({took})\n{error:#}\n"),
+        }
+        .context("print")?;
+    }
+    writeln!(out, "{succeeded} of {total} {closing}").context("print")?;
+    Ok(succeeded == total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_and_panics_count_and_stop_nothing() {
+        let ran = Mutex::new(0);
+        let count = || *ran.lock().unwrap() += 1;
+        let tests = vec![
+            Test::new("fails", || Err(anyhow!("on purpose"))),
+            Test::new("panics", || panic!("on purpose")),
+            Test::new("one", || {
+                count();
+                Ok(())
+            }),
+            Test::new("two", || {
+                count();
+                Ok(())
+            }),
+        ];
+        assert!(!run(tests, "hold").unwrap());
+        assert_eq!(*ran.lock().unwrap(), 2);
+        assert!(run(vec![Test::new("holds", || Ok(()))], "hold").unwrap());
+    }
+}
