@@ -75,7 +75,7 @@ pub fn decode(text: &str) -> Result<Decoded, DecodeError> {
     if kind != KIND || api_version != API_VERSION {
         return Err(DecodeError::Foreign { kind, api_version });
     }
-    let wire = Wire::from_node(Node::Map(pairs), &mut place)?.unwrap_or_default();
+    let wire = Wire::from_node(Node::Map(pairs), &mut place)?;
     strict.extend(place.unknown.iter().map(|path| format!("unknown field {path:?}")));
     Ok(Decoded { config: wire.into(), strict: strict.into_iter().collect() })
 }
@@ -88,7 +88,7 @@ fn take(
 ) -> Result<String, DecodeError> {
     let at = pairs.iter().position(|(name, _)| name == key).ok_or(DecodeError::Missing(key))?;
     place.enter(key);
-    let text = String::from_node(pairs.remove(at).1, place)?;
+    let text = String::read(pairs.remove(at).1, place)?;
     place.leave();
     text.filter(|text| !text.is_empty()).ok_or(DecodeError::Missing(key))
 }

@@ -21,17 +21,17 @@ macro_rules! section {
         pub(crate) struct $name { $(pub(crate) $field: Option<$type>,)* }
 
         impl FromNode for $name {
-            fn from_node(node: Node, place: &mut Place) -> Result<Option<Self>, FieldError> {
+            fn from_node(node: Node, place: &mut Place) -> Result<Self, FieldError> {
                 let mut section = Self::default();
                 for (key, value) in place.map(node)? {
                     place.enter(&key);
                     match key.as_str() {
-                        $($key => section.$field = FromNode::from_node(value, place)?,)*
+                        $($key => section.$field = FromNode::read(value, place)?,)*
                         _ => place.unknown(),
                     }
                     place.leave();
                 }
-                Ok(Some(section))
+                Ok(section)
             }
         }
     };

@@ -74,7 +74,8 @@ fn the_default_as_yaml() {
           networkName: ""
           rootHnsEndpointName: ""
           sourceVip: ""
-    "#]].assert_eq(&Config::default().to_yaml());
+    "#]]
+    .assert_eq(&Config::default().to_yaml());
 }
 
 #[test]
@@ -105,7 +106,8 @@ fn optional_fields_appear_when_set() {
           - filePattern: sync*
             verbosity: 2
         windowsRunAsService: true
-    "#]].assert_eq(&differs(
+    "#]]
+    .assert_eq(&differs(
         "windowsRunAsService: true\nfeatureGates: {b: false, a: true}\n\
          logging: {vmodule: [{filePattern: sync*, verbosity: 2}], options: {json: {splitStream: true}}}",
     ));
@@ -117,7 +119,8 @@ fn lists_tell_absent_from_empty() {
           excludeCIDRs:
           - 10.0.0.0/8
         nodePortAddresses: []
-    "#]].assert_eq(&differs("nodePortAddresses: []\nipvs: {excludeCIDRs: [10.0.0.0/8]}"));
+    "#]]
+    .assert_eq(&differs("nodePortAddresses: []\nipvs: {excludeCIDRs: [10.0.0.0/8]}"));
 }
 
 #[test]
@@ -126,7 +129,8 @@ fn only_the_section_of_the_mode_shows_periods() {
         mode: nftables
           masqueradeAll: true
           syncPeriod: 1m1s
-    "#]].assert_eq(&differs("mode: nftables\nnftables: {syncPeriod: 61s, masqueradeAll: true}"));
+    "#]]
+    .assert_eq(&differs("mode: nftables\nnftables: {syncPeriod: 61s, masqueradeAll: true}"));
 }
 
 #[test]

@@ -18,9 +18,15 @@ pub(crate) struct FieldError {
     pub(crate) reason: String,
 }
 
-/// A type that a field can have. `None` is what `null` says: nothing.
+/// A type that a field can have.
 pub(crate) trait FromNode: Sized {
-    fn from_node(node: Node, place: &mut Place) -> Result<Option<Self>, FieldError>;
+    /// What a value that is not `null` says.
+    fn from_node(node: Node, place: &mut Place) -> Result<Self, FieldError>;
+
+    /// What a value says; `null` says nothing.
+    fn read(node: Node, place: &mut Place) -> Result<Option<Self>, FieldError> {
+        if node == Node::Null { Ok(None) } else { Self::from_node(node, place).map(Some) }
+    }
 }
 
 /// A duration that may be `null`; others may not.
@@ -48,13 +54,9 @@ impl Place {
         self.unknown.push(self.path.concat());
     }
 
-    /// The pairs of a map, none for `null`.
     pub(crate) fn map(&self, node: Node) -> Result<Vec<(String, Node)>, FieldError> {
-        match node {
-            Node::Null => Ok(Vec::new()),
-            Node::Map(pairs) => Ok(pairs),
-            other => Err(self.wrong("an object", &other)),
-        }
+        let Node::Map(pairs) = node else { return Err(self.wrong("an object", &node)) };
+        Ok(pairs)
     }
 
     fn wrong(&self, wanted: &str, node: &Node) -> FieldError {
@@ -76,129 +78,116 @@ impl Place {
 }
 
 impl FromNode for String {
-    fn from_node(node: Node, place: &mut Place) -> Result<Option<Self>, FieldError> {
-        match node {
-            Node::Null => Ok(None),
-            Node::Text(text) => Ok(Some(text)),
-            other => Err(place.wrong("a string", &other)),
-        }
+    fn from_node(node: Node, place: &mut Place) -> Result<Self, FieldError> {
+        let Node::Text(text) = node else { return Err(place.wrong("a string", &node)) };
+        Ok(text)
     }
 }
 
 impl FromNode for bool {
-    fn from_node(node: Node, place: &mut Place) -> Result<Option<Self>, FieldError> {
-        match node {
-            Node::Null => Ok(None),
-            Node::Bool(value) => Ok(Some(value)),
-            other => Err(place.wrong("true or false", &other)),
-        }
+    fn from_node(node: Node, place: &mut Place) -> Result<Self, FieldError> {
+        let Node::Bool(value) = node else { return Err(place.wrong("true or false", &node)) };
+        Ok(value)
     }
 }
 
 impl FromNode for i32 {
-    fn from_node(node: Node, place: &mut Place) -> Result<Option<Self>, FieldError> {
-        integer(node, place, "a 32-bit integer")
+    fn from_node(node: Node, place: &mut Place) -> Result<Self, FieldError> {
+        integer(&node).ok_or_else(|| place.wrong("a 32-bit integer", &node))
     }
 }
 
 impl FromNode for u32 {
-    fn from_node(node: Node, place: &mut Place) -> Result<Option<Self>, FieldError> {
-        integer(node, place, "an unsigned 32-bit integer")
+    fn from_node(node: Node, place: &mut Place) -> Result<Self, FieldError> {
+        integer(&node).ok_or_else(|| place.wrong("an unsigned 32-bit integer", &node))
     }
 }
 
-fn integer<T: TryFrom<i64>>(node: Node, place: &Place, wanted: &str) -> Result<Option<T>, FieldError> {
+fn integer<T: TryFrom<i64>>(node: &Node) -> Option<T> {
     let whole = match node {
-        Node::Null => return Ok(None),
-        Node::Int(value) => Some(value),
-        // `5.0` is an integer that was written by a machine; all of this range is exact.
-        Node::Float(value) if value.fract() == 0.0 && value.abs() < 4_294_967_296.0 => Some(value as i64),
-        _ => None,
+        Node::Int(value) => *value,
+        // `5.0` is an integer that a machine wrote; all of this range is exact.
+        Node::Float(value) if value.fract() == 0.0 && value.abs() < 4_294_967_296.0 => *value as i64,
+        Node::Float(_) | Node::Null | Node::Bool(_) | Node::Text(_) | Node::List(_) | Node::Map(_) => {
+            return None;
+        }
     };
-    match whole.and_then(|value| T::try_from(value).ok()) {
-        Some(value) => Ok(Some(value)),
-        None => Err(place.wrong(wanted, &node)),
-    }
+    T::try_from(whole).ok()
 }
 
 impl FromNode for f32 {
-    fn from_node(node: Node, place: &mut Place) -> Result<Option<Self>, FieldError> {
+    fn from_node(node: Node, place: &mut Place) -> Result<Self, FieldError> {
         let value = match node {
-            Node::Null => return Ok(None),
-            Node::Int(value) => value as f32,
-            Node::Float(value) => value as f32,
-            other => return Err(place.wrong("a number", &other)),
+            Node::Int(value) => Some(value as f32),
+            Node::Float(value) => Some(value as f32),
+            Node::Null | Node::Bool(_) | Node::Text(_) | Node::List(_) | Node::Map(_) => None,
         };
-        if value.is_finite() { Ok(Some(value)) } else { Err(place.wrong("a 32-bit number", &node)) }
+        value.filter(|value| value.is_finite()).ok_or_else(|| place.wrong("a 32-bit number", &node))
     }
 }
 
 impl FromNode for Duration {
-    fn from_node(node: Node, place: &mut Place) -> Result<Option<Self>, FieldError> {
-        match node {
-            Node::Text(text) => text.parse().map(Some).map_err(|error| place.error(error)),
-            other => Err(place.wrong("a duration such as \"30s\"", &other)),
-        }
+    fn from_node(node: Node, place: &mut Place) -> Result<Self, FieldError> {
+        let Node::Text(text) = node else {
+            return Err(place.wrong("a duration such as \"30s\"", &node));
+        };
+        text.parse().map_err(|error| place.error(error))
+    }
+
+    fn read(node: Node, place: &mut Place) -> Result<Option<Self>, FieldError> {
+        Self::from_node(node, place).map(Some)
     }
 }
 
 impl FromNode for Nullable<Duration> {
-    fn from_node(node: Node, place: &mut Place) -> Result<Option<Self>, FieldError> {
-        match node {
-            Node::Null => Ok(None),
-            other => Ok(Duration::from_node(other, place)?.map(Nullable)),
-        }
+    fn from_node(node: Node, place: &mut Place) -> Result<Self, FieldError> {
+        Duration::from_node(node, place).map(Self)
     }
 }
 
 impl FromNode for FlushFrequency {
-    fn from_node(node: Node, place: &mut Place) -> Result<Option<Self>, FieldError> {
-        match node {
-            Node::Null => Ok(None),
-            Node::Int(nanos) => Ok(Some(Self::Nanoseconds(Duration::from_nanos(nanos)))),
-            other => Ok(Duration::from_node(other, place)?.map(Self::Text)),
+    fn from_node(node: Node, place: &mut Place) -> Result<Self, FieldError> {
+        if let Node::Int(nanos) = node {
+            return Ok(Self::Nanoseconds(Duration::from_nanos(nanos)));
         }
+        Duration::from_node(node, place).map(Self::Text)
     }
 }
 
 impl FromNode for Quantity {
-    fn from_node(node: Node, place: &mut Place) -> Result<Option<Self>, FieldError> {
+    fn from_node(node: Node, place: &mut Place) -> Result<Self, FieldError> {
         let text = match node {
-            Node::Null => return Ok(None),
             Node::Int(value) => value.to_string(),
             Node::Float(value) => value.to_string(),
-            Node::Text(text) => text,
-            other => return Err(place.wrong("a quantity", &other)),
+            other @ (Node::Null | Node::Bool(_) | Node::Text(_) | Node::List(_) | Node::Map(_)) => {
+                String::from_node(other, place)?
+            }
         };
-        text.parse().map(Some).map_err(|error| place.error(error))
+        text.parse().map_err(|error| place.error(error))
     }
 }
 
 impl<T: FromNode + Default> FromNode for Vec<T> {
-    fn from_node(node: Node, place: &mut Place) -> Result<Option<Self>, FieldError> {
-        let elements = match node {
-            Node::Null => return Ok(None),
-            Node::List(elements) => elements,
-            other => return Err(place.wrong("a list", &other)),
-        };
+    fn from_node(node: Node, place: &mut Place) -> Result<Self, FieldError> {
+        let Node::List(elements) = node else { return Err(place.wrong("a list", &node)) };
         let mut list = Self::new();
         for (index, element) in elements.into_iter().enumerate() {
             place.path.push(format!("[{index}]"));
-            list.push(T::from_node(element, place)?.unwrap_or_default());
+            list.push(T::read(element, place)?.unwrap_or_default());
             place.leave();
         }
-        Ok(Some(list))
+        Ok(list)
     }
 }
 
 impl FromNode for BTreeMap<String, bool> {
-    fn from_node(node: Node, place: &mut Place) -> Result<Option<Self>, FieldError> {
+    fn from_node(node: Node, place: &mut Place) -> Result<Self, FieldError> {
         let mut map = Self::new();
         for (key, value) in place.map(node)? {
             place.enter(&key);
-            map.insert(key, bool::from_node(value, place)?.unwrap_or_default());
+            map.insert(key, bool::read(value, place)?.unwrap_or_default());
             place.leave();
         }
-        Ok(Some(map))
+        Ok(map)
     }
 }

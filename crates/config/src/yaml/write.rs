@@ -30,8 +30,14 @@ fn block(out: &mut String, node: &Node, indent: usize) {
                 item(out, value, indent);
             }
         }
-        flat => {
-            out.push_str(&inline(flat));
+        Node::Map(_)
+        | Node::List(_)
+        | Node::Null
+        | Node::Bool(_)
+        | Node::Int(_)
+        | Node::Float(_)
+        | Node::Text(_) => {
+            out.push_str(&inline(node));
             out.push('\n');
         }
     }
@@ -39,20 +45,19 @@ fn block(out: &mut String, node: &Node, indent: usize) {
 
 /// The value of a key: on the same line, or in a block below it.
 fn below(out: &mut String, value: &Node, indent: usize) {
-    match value {
-        Node::Map(pairs) if !pairs.is_empty() => {
-            out.push('\n');
-            block(out, value, indent + 2);
-        }
-        Node::List(list) if !list.is_empty() => {
-            out.push('\n');
-            block(out, value, indent);
-        }
-        flat => {
-            out.push(' ');
-            block(out, flat, indent);
-        }
-    }
+    let inner = match value {
+        Node::Map(pairs) if !pairs.is_empty() => Some(indent + 2),
+        Node::List(list) if !list.is_empty() => Some(indent),
+        Node::Map(_)
+        | Node::List(_)
+        | Node::Null
+        | Node::Bool(_)
+        | Node::Int(_)
+        | Node::Float(_)
+        | Node::Text(_) => None,
+    };
+    out.push(if inner.is_some() { '\n' } else { ' ' });
+    block(out, value, inner.unwrap_or(indent));
 }
 
 /// A list item begins on the line of its dash.
