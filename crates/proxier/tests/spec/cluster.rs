@@ -5,11 +5,13 @@
 use std::ffi::OsStr;
 use std::net::IpAddr;
 
+use informer::change::Change;
 use informer::manifest::Manifests;
+use informer::object::NamespacedName;
 use ipnet::IpNet;
 use proxier::family::Family;
 use proxier::option::{Host, LocalDetector, NodePortAddresses, Options};
-use proxier::render;
+use proxier::render::{self, Context, Reachability};
 use proxier::ruleset::Ruleset;
 use proxier::world::World;
 use serde_json::{Value, json};
@@ -17,12 +19,40 @@ use serde_json::{Value, json};
 /// The name of the node that renders, in whatever says where an endpoint runs.
 pub(crate) const THIS_NODE: &str = "this";
 
+/// The objects of a cluster.
+#[derive(Default)]
+pub(crate) struct Objects(Manifests);
+
+impl Objects {
+    /// These are all Services; elements of a list of Services as the API has them.
+    pub(crate) fn set_services(&mut self, services: &Value) -> Vec<Change> {
+        self.put("services", json!({"apiVersion": "v1", "kind": "ServiceList", "items": list(services)}))
+    }
+
+    /// These are all endpoints, in slices such as `{service: ns/name, ports: {p80: 80/TCP},
+    /// at: [10.0.0.1 node]}`. Behind the node may stand `T` or `D`: on its way out, and still or
+    /// no longer serving.
+    pub(crate) fn set_endpoints(&mut self, slices: &Value) -> Vec<Change> {
+        let slices = list(slices).iter().enumerate().map(|(index, slice)| endpoint_slice(index, slice));
+        let slices: Vec<_> = slices.collect();
+        let kind = "EndpointSliceList";
+        self.put("endpoints", json!({"apiVersion": "discovery.k8s.io/v1", "kind": kind, "items": slices}))
+    }
+
+    fn put(&mut self, file: &str, content: Value) -> Vec<Change> {
+        self.0.put(OsStr::new(file), content.to_string().as_bytes());
+        let batch = self.0.changes();
+        assert_eq!(batch.complaints, []);
+        batch.changes
+    }
+}
+
 /// A cluster as the proxy of one family on one node sees it.
 pub(crate) struct Cluster {
     pub(crate) options: Options,
     pub(crate) host: Host,
-    manifests: Manifests,
-    world: World,
+    pub(crate) world: World,
+    objects: Objects,
 }
 
 impl Cluster {
@@ -44,7 +74,7 @@ impl Cluster {
             counts_localhost: true,
         };
         let options = options(family);
-        Self { options, host, manifests: Manifests::default(), world: World::new(family, THIS_NODE) }
+        Self { options, host, world: World::new(family, THIS_NODE), objects: Objects::default() }
     }
 
     /// With options that differ: `family`, `nodePortAddresses`, `localhost`, `masqueradeAll`, `detector`.
@@ -65,32 +95,30 @@ impl Cluster {
         cluster
     }
 
-    /// These are all Services; elements of a list of Services as the API has them.
+    /// See [`Objects::set_services`].
     pub(crate) fn set_services(&mut self, services: &Value) {
-        self.put("services", json!({"apiVersion": "v1", "kind": "ServiceList", "items": list(services)}));
+        let changes = self.objects.set_services(services);
+        changes.iter().for_each(|change| self.world.apply(change));
     }
 
-    /// These are all endpoints, in slices such as `{service: ns/name, ports: {p80: 80/TCP},
-    /// at: [10.0.0.1 node]}`. Behind the node may stand `T` or `D`: on its way out, and still or
-    /// no longer serving.
+    /// See [`Objects::set_endpoints`].
     pub(crate) fn set_endpoints(&mut self, slices: &Value) {
-        let slices: Vec<_> =
-            list(slices).iter().enumerate().map(|(index, slice)| endpoint_slice(index, slice)).collect();
-        let kind = "EndpointSliceList";
-        self.put("endpoints", json!({"apiVersion": "discovery.k8s.io/v1", "kind": kind, "items": slices}));
+        let changes = self.objects.set_endpoints(slices);
+        changes.iter().for_each(|change| self.world.apply(change));
+    }
+
+    /// Where the traffic of a Service's only port finds endpoints.
+    pub(crate) fn reachability(&self, service: &NamespacedName) -> Reachability {
+        let context = Context::of(&self.world, &self.options, &self.host);
+        let ports = render::service(&self.world, service, &context);
+        let [port] = &ports[..] else { panic!("{} ports", ports.len()) };
+        port.reachability
     }
 
     /// The rules of the cluster as it is.
     pub(crate) fn ruleset(&mut self) -> Ruleset {
         self.world.take_dirty();
         render::ruleset(&self.world, &self.options, &self.host)
-    }
-
-    fn put(&mut self, file: &str, content: Value) {
-        self.manifests.put(OsStr::new(file), content.to_string().as_bytes());
-        let batch = self.manifests.changes();
-        assert_eq!(batch.complaints, []);
-        batch.changes.iter().for_each(|change| self.world.apply(change));
     }
 }
 
@@ -115,7 +143,7 @@ fn options(family: Family) -> Options {
 fn endpoint_slice(index: usize, slice: &Value) -> Value {
     let (namespace, service) = text(&slice["service"]).split_once('/').unwrap();
     let endpoints: Vec<_> = list(&slice["at"]).iter().map(|at| endpoint(text(at))).collect();
-    let is_v6 = text(&slice["at"][0]).contains(':');
+    let is_v6 = list(&slice["at"]).iter().any(|at| text(at).contains(':'));
     let ports: Vec<_> =
         slice["ports"].as_object().unwrap().iter().map(|(name, port)| slice_port(name, port)).collect();
     json!({

@@ -4,4 +4,9 @@
 //! Knows nothing of the kernel: the rules are judged as values and as text.
 
 mod cluster;
+mod kernel;
 mod packet;
+mod record;
+mod rule;
+mod step;
+mod topology;
