@@ -7,6 +7,11 @@ use crate::nfacct;
 use crate::option::Host;
 use crate::render::{INVALID_COUNTER, LOCALHOST_COUNTER};
 
+/// What the host calls itself.
+pub fn name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
 /// Every address of every interface, loopback included, as of now.
 ///
 /// # Errors

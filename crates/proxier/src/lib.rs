@@ -13,6 +13,8 @@ pub mod endpoint;
 pub mod topology;
 pub mod world;
 
+pub mod node;
+
 pub mod option;
 pub mod rule;
 

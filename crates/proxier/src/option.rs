@@ -1,12 +1,14 @@
 //! What shapes the rules besides the cluster's objects: options of one family, and facts about the host.
 //!
-//! Knows nothing of flags and configuration files.
+//! Knows nothing of flags and of how configuration is read.
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use config::{Checked, DetectLocal, Gate};
 use ipnet::{IpNet, Ipv4Net};
 
 use crate::family::Family;
+use crate::node::NodeIdentity;
 
 /// The options of one family's rules; they do not change while the daemon runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +31,62 @@ pub struct Options {
     pub drop_invalid: bool,
     /// Whether iptables knows `MASQUERADE --random-fully` (1.6.2 and later).
     pub random_fully: bool,
+}
+
+impl Options {
+    /// The options of a family, from the configuration and what is known of the node and its tools.
+    ///
+    /// # Errors
+    /// The configuration does not fit the node.
+    pub fn new(family: Family, config: &Checked, node: &NodeIdentity, tools: Tools) -> Result<Self, NoPodCidrs> {
+        let cidrs = match &config.node_port_addresses {
+            config::NodePortAddresses::All => Vec::new(),
+            config::NodePortAddresses::Primary => node.ips.as_cidrs(),
+            config::NodePortAddresses::Cidrs(cidrs) => cidrs.clone(),
+        };
+        let node_port_addresses = NodePortAddresses::of_family(&cidrs, family);
+        let reaches_loopback = family == Family::V4 && node_port_addresses.reach_ipv4_loopback();
+        Ok(Self {
+            masquerade_all: config.config.masquerade_all,
+            masquerade_mark: config.masquerade_mark,
+            local_detector: LocalDetector::new(family, &config.detect_local, node)?,
+            node_port_addresses,
+            localhost_node_ports: config.config.iptables.localhost_node_ports && reaches_loopback,
+            node_ip: node.ips.of(family),
+            external_ips: config.gates.is_enabled(Gate::AllowServiceExternalIPs),
+            drop_invalid: !tools.is_tcp_liberal,
+            random_fully: tools.random_fully,
+        })
+    }
+}
+
+/// What the kernel and the tools were found to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tools {
+    /// Whether iptables knows `MASQUERADE --random-fully`.
+    pub random_fully: bool,
+    /// `nf_conntrack_tcp_be_liberal` is not 0.
+    pub is_tcp_liberal: bool,
+}
+
+/// `detectLocalMode: NodeCIDR` needs a node with `spec.podCIDRs`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("detectLocalMode is NodeCIDR, but node {node:?} has no spec.podCIDRs")]
+pub struct NoPodCidrs {
+    node: String,
+}
+
+impl LocalDetector {
+    fn new(family: Family, mode: &DetectLocal, node: &NodeIdentity) -> Result<Option<Self>, NoPodCidrs> {
+        let of_family = |cidrs: &[IpNet]| cidrs.iter().copied().find(|cidr| Family::of(cidr.addr()) == family);
+        Ok(match mode {
+            DetectLocal::ClusterCidr(cidrs) => of_family(cidrs).map(Self::Source),
+            DetectLocal::NodeCidr if node.pod_cidrs.is_empty() => return Err(NoPodCidrs { node: node.name.clone() }),
+            DetectLocal::NodeCidr => of_family(&node.pod_cidrs).map(Self::Source),
+            DetectLocal::BridgeInterface(name) => Some(Self::Interface(name.as_str().into())),
+            DetectLocal::InterfaceNamePrefix(prefix) => Some(Self::Interface(format!("{prefix}+").into())),
+        })
+    }
 }
 
 /// How traffic from pods of this cluster is told from other traffic.

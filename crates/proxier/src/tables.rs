@@ -2,6 +2,8 @@
 //!
 //! Knows nothing of what is written and why.
 
+pub mod fake;
+
 use std::collections::BTreeSet;
 use std::io;
 

@@ -1,0 +1,154 @@
+//! One family at work: its proxier, its tables, its pace, its canary.
+//!
+//! Knows nothing of the other family and of where changes come from.
+
+use std::time::{Duration, Instant};
+
+use informer::change::Change;
+use proxier::family::Family;
+use proxier::host;
+use proxier::option::Host;
+use proxier::proxier::{Kind, Proxier, Report};
+use proxier::tables::{Tables, TablesError};
+use tracing::{error, info, warn};
+
+use crate::pace::Pace;
+
+/// How often failures are logged: each of the first so many, then one in as many.
+const LOGGED_FAILURES: u32 = 8;
+
+/// Everything that belongs to one family.
+pub(crate) struct FamilySync<T> {
+    proxier: Proxier,
+    tables: T,
+    host: Host,
+    pace: Pace,
+    canary: Canary,
+}
+
+/// The chain whose absence tells that somebody flushed the tables.
+struct Canary {
+    interval: Duration,
+    /// The first one is made at once.
+    next_look: Option<Instant>,
+    exists: bool,
+}
+
+impl<T: Tables> FamilySync<T> {
+    /// `sync_period` is the interval at which flushes are looked for.
+    pub(crate) fn new(proxier: Proxier, tables: T, min_sync_period: Duration, sync_period: Duration) -> Self {
+        let canary = Canary { interval: sync_period, next_look: None, exists: false };
+        Self { proxier, tables, host: Host::default(), pace: Pace::new(min_sync_period), canary }
+    }
+
+    pub(crate) fn family(&self) -> Family {
+        self.proxier.world().family()
+    }
+
+    pub(crate) fn apply(&mut self, change: &Change) {
+        self.proxier.apply(change);
+    }
+
+    /// When there is something to do.
+    pub(crate) fn next(&self, now: Instant) -> Instant {
+        let canary = self.canary.next_look.unwrap_or(now);
+        let others = [self.pace.next(), self.proxier.next_deletion()];
+        others.into_iter().flatten().fold(canary, Instant::min)
+    }
+
+    /// Does what is due.
+    pub(crate) fn turn(&mut self, clock: fn() -> Instant) {
+        let now = clock();
+        if self.canary.next_look.is_none_or(|at| at <= now) {
+            self.look_for_canary(now);
+        }
+        if self.proxier.is_due(now) {
+            self.pace.ask(now);
+        }
+        if self.pace.next().is_some_and(|at| at <= now) {
+            self.sync(clock);
+        }
+    }
+
+    fn look_for_canary(&mut self, now: Instant) {
+        let family = self.family();
+        self.canary.next_look = Some(now + self.canary.interval);
+        match self.tables.has_canary() {
+            Ok(true) => self.canary.exists = true,
+            Ok(false) => {
+                if self.canary.exists {
+                    warn!(ipFamily = %family, "Rules were flushed by somebody else, writing them again");
+                    self.proxier.forget_installed();
+                }
+                self.canary.exists = false;
+                self.make_canary();
+            }
+            // A held lock says nothing about the rules.
+            Err(error) => warn!(ipFamily = %family, err = %error, "Could not look for the canary chain"),
+        }
+    }
+
+    fn make_canary(&mut self) {
+        match self.tables.ensure_canary() {
+            Ok(()) => self.canary.exists = true,
+            Err(error) => {
+                warn!(ipFamily = %self.family(), err = %error, "Could not make the canary chain");
+            }
+        }
+    }
+
+    fn sync(&mut self, clock: fn() -> Instant) {
+        let begin = clock();
+        self.look_at_host(begin);
+        let result = self.proxier.sync(&mut self.tables, &self.host, begin);
+        let end = clock();
+        match result {
+            Ok(report) => {
+                self.pace.succeeded(end);
+                log_success(self.family(), &report, end - begin);
+            }
+            Err(error) => {
+                self.pace.failed(end);
+                self.log_failure(&error);
+            }
+        }
+    }
+
+    fn look_at_host(&mut self, now: Instant) {
+        match host::addresses() {
+            Ok(addresses) => self.host.addresses = addresses,
+            Err(error) => error!(ipFamily = %self.family(), err = %error, "Could not list the node's addresses"),
+        }
+        if self.proxier.is_full_due(now) {
+            host::ensure_counters(&mut self.host);
+        }
+    }
+
+    fn log_failure(&self, error: &TablesError) {
+        let failures = self.pace.failures();
+        if failures <= LOGGED_FAILURES || failures.is_multiple_of(LOGGED_FAILURES) {
+            error!(ipFamily = %self.family(), err = %error, failures, "Sync failed; what is programmed stays");
+        }
+    }
+}
+
+fn log_success(family: Family, report: &Report, elapsed: Duration) {
+    let kind = match report.kind {
+        Kind::Full => "full",
+        Kind::Partial => "partial",
+    };
+    info!(
+        v = 2,
+        ipFamily = %family,
+        kind,
+        elapsed = ?elapsed,
+        servicePorts = report.service_ports,
+        rendered = report.rendered,
+        filterRulesWritten = report.written.filter_rules,
+        natRulesWritten = report.written.nat_rules,
+        chainsDeleted = report.written.deleted_chains,
+        filterRules = report.filter_rules,
+        natRules = report.nat_rules,
+        "SyncProxyRules complete"
+    );
+}

@@ -1,0 +1,59 @@
+//! Flags that say what the program does at all.
+//!
+//! None of them is a part of the configuration.
+
+use std::path::PathBuf;
+
+use super::{Flag, Set};
+use crate::flags::VersionFlag;
+
+pub(super) static FLAGS: &[Flag] = &[
+    Flag::new(
+        "config",
+        "",
+        Set::Text(|t, v| t.typed.config = path(v)),
+        "The configuration file; nearly every flag for which it has a field is then without effect.",
+    ),
+    Flag::new(
+        "write-config-to",
+        "",
+        Set::Text(|t, v| t.typed.write_config_to = path(v)),
+        "Write the effective configuration to this file and exit.",
+    ),
+    Flag::new(
+        "init-only",
+        "false",
+        Set::Bool(|t, v| t.typed.init_only = v),
+        "Do what needs full privileges, such as sysctls, and exit; the daemon proper then needs fewer.",
+    ),
+    Flag::new(
+        "cleanup",
+        "false",
+        Set::Bool(|t, v| t.typed.cleanup = v),
+        "Remove all rules that kube-proxy ever made on this node, and exit.",
+    ),
+    Flag::new(
+        "version",
+        "false",
+        Set::Version(|t, v| {
+            if let VersionFlag::Report(release) = &v {
+                t.typed.release.clone_from(release);
+            }
+            t.typed.version = v;
+        }),
+        "Print the version and exit; raw prints every detail.",
+    ),
+    Flag::new("help", "false", Set::Bool(|t, v| t.typed.help = v), "Print this text and exit.").short('h'),
+    Flag::new(
+        "manifests",
+        "",
+        Set::Text(|t, v| t.typed.manifests = path(v)),
+        "Take Services, EndpointSlices and the Node from the YAML and JSON files in this directory, and follow \
+         their changes; no API server is needed.",
+    )
+    .ours(),
+];
+
+fn path(text: String) -> Option<PathBuf> {
+    (!text.is_empty()).then(|| PathBuf::from(text))
+}

@@ -1,0 +1,95 @@
+//! From configuration and node to one worker per family: everything that is decided once, at the start.
+//!
+//! Knows nothing of flags and of the loop.
+
+use std::fs;
+
+use anyhow::{Context, Result, bail};
+use config::Checked;
+use informer::change::{Batch, Change};
+use proxier::family::Family;
+use proxier::host;
+use proxier::iptables::Iptables;
+use proxier::node::NodeIdentity;
+use proxier::option::{Options, Tools};
+use proxier::proxier::Proxier;
+use proxier::world::World;
+use tracing::{error, info};
+
+use crate::family::FamilySync;
+use crate::sysctl;
+
+/// This node, from its Node object if the initial state holds one, else from the host.
+///
+/// # Errors
+/// The host's addresses cannot be listed.
+pub(crate) fn identify(name: &str, config: &Checked, initial: &Batch) -> Result<NodeIdentity> {
+    let node = initial.changes.iter().find_map(|change| match change {
+        Change::SetNode(node) if node.name == name => Some(node.as_ref()),
+        _ => None,
+    });
+    let addresses = host::addresses().context("can't list the host's addresses")?;
+    let identity = NodeIdentity::new(name, node, &addresses, config.bind_address);
+    let ips = &identity.ips;
+    if ips.of(ips.primary).is_loopback() {
+        error!(node = name, "Can't determine this node's IP, assuming loopback");
+    }
+    let [v4, v6] = Family::ALL.map(|family| ips.of(family));
+    info!(node = name, primaryIPFamily = %ips.primary, ipv4 = %v4, ipv6 = %v6, "Node IPs");
+    Ok(identity)
+}
+
+/// Applies kernel settings, and makes a worker for each family that this host has.
+///
+/// # Errors
+/// The host lacks the node's primary family, a kernel setting cannot be applied, or the
+/// configuration does not fit the node.
+pub(crate) fn families(config: &Checked, node: &NodeIdentity) -> Result<Vec<FamilySync<Iptables>>> {
+    sysctl::set_conntrack(&config.config)?;
+    let primary = node.ips.primary;
+    let tools = usable(primary)?;
+    match tools.len() {
+        1 => info!(ipFamily = %primary, "kube-proxy running in single-stack mode"),
+        _ => info!(primaryIPFamily = %primary, "kube-proxy running in dual-stack mode"),
+    }
+    tools.into_iter().map(|(family, tables)| worker(family, tables, config, node)).collect()
+}
+
+/// The families that have both tools and kernel support.
+fn usable(primary: Family) -> Result<Vec<(Family, Iptables)>> {
+    let mut usable = Vec::new();
+    for family in Family::ALL {
+        let tables = Iptables::of_family(family);
+        match tables.is_usable() {
+            Ok(()) if family == Family::V4 || is_ipv6_enabled() => usable.push((family, tables)),
+            Ok(()) => info!(ipFamily = %family, "IPv6 is disabled on this host"),
+            Err(error) => info!(ipFamily = %family, err = %error, "No iptables support for family"),
+        }
+    }
+    if usable.is_empty() {
+        bail!("iptables is not available on this host");
+    }
+    if usable.iter().all(|(family, _)| *family != primary) {
+        bail!("no support for primary IP family {:?}", primary.to_string());
+    }
+    Ok(usable)
+}
+
+fn is_ipv6_enabled() -> bool {
+    let disabled = fs::read_to_string("/proc/sys/net/ipv6/conf/all/disable_ipv6");
+    fs::exists("/proc/net/if_inet6").unwrap_or(false) && disabled.map_or(true, |value| value.trim() != "1")
+}
+
+fn worker(family: Family, tables: Iptables, config: &Checked, node: &NodeIdentity) -> Result<FamilySync<Iptables>> {
+    let version = tables.version().map_or("unknown".to_owned(), ToString::to_string);
+    info!(ipFamily = %family, version, "Using iptables");
+    let tools = Tools { random_fully: tables.features().random_fully, is_tcp_liberal: sysctl::is_tcp_liberal() };
+    let options = Options::new(family, config, node, tools)?;
+    if options.localhost_node_ports {
+        info!(ipFamily = %family, "Node ports answer on localhost: route_localnet is set");
+        sysctl::route_localnet().context("unable to create proxier")?;
+    }
+    let (min_sync_period, sync_period) = (config.config.min_sync_period.to_std(), config.config.sync_period.to_std());
+    let proxier = Proxier::new(World::new(family, &node.name), options, sync_period);
+    Ok(FamilySync::new(proxier, tables, min_sync_period, sync_period))
+}

@@ -1,0 +1,155 @@
+//! Tables in memory: apply what iptables-restore would apply, and refuse what it would refuse.
+//!
+//! Stands in for the kernel where no kernel is needed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::chain::{ChainName, Table};
+use crate::jump::jumps;
+use crate::parse::{Chain, Command, SavedRule, commands};
+use crate::rule::Target;
+
+use super::{CANARY_TABLES, Tables, TablesError};
+
+type Chains = BTreeMap<ChainName, Chain>;
+
+/// Tables of one family in memory.
+#[derive(Clone, Debug, Default)]
+pub struct FakeTables {
+    /// What is installed.
+    pub tables: BTreeMap<Table, Chains>,
+    /// Every text that was accepted.
+    pub restored: Vec<String>,
+    /// How many of the next restores fail.
+    pub failures: usize,
+}
+
+impl FakeTables {
+    /// The chains of a table.
+    pub fn chains(&self, table: Table) -> Chains {
+        self.tables.get(&table).cloned().unwrap_or_default()
+    }
+
+    /// Forgets everything, as `iptables -F` and `-X` in every table would.
+    pub fn flush(&mut self) {
+        self.tables.clear();
+    }
+}
+
+impl Tables for FakeTables {
+    fn ensure_jumps(&mut self) -> Result<(), TablesError> {
+        for jump in jumps() {
+            let chains = self.tables.entry(jump.table).or_default();
+            chains.entry(jump.to.clone()).or_default();
+            let rules = &mut chains.entry(jump.from).or_default().rules;
+            let rule = SavedRule::Known(jump.rule.normal());
+            if !rules.contains(&rule) {
+                rules.insert(0, rule);
+            }
+        }
+        Ok(())
+    }
+
+    fn nat_chains(&mut self) -> Result<BTreeSet<ChainName>, TablesError> {
+        Ok(self.chains(Table::Nat).into_keys().collect())
+    }
+
+    fn restore(&mut self, input: &[u8]) -> Result<(), TablesError> {
+        if self.failures > 0 {
+            self.failures -= 1;
+            return Err(refused("told to fail".to_owned()));
+        }
+        let text = String::from_utf8_lossy(input).into_owned();
+        let mut commands = commands(&text);
+        let mut open = None;
+        while let Some(command) = commands.next() {
+            let command = command.map_err(|error| refused(error.to_string()))?;
+            self.run(command, &mut open).map_err(|reason| refused(format!("line {}: {reason}", commands.line())))?;
+        }
+        self.restored.push(text);
+        Ok(())
+    }
+
+    fn ensure_canary(&mut self) -> Result<(), TablesError> {
+        for table in CANARY_TABLES {
+            self.tables.entry(table).or_default().entry(ChainName::KUBE_PROXY_CANARY).or_default();
+        }
+        Ok(())
+    }
+
+    fn has_canary(&mut self) -> Result<bool, TablesError> {
+        let has = |table| self.chains(table).contains_key(&ChainName::KUBE_PROXY_CANARY);
+        Ok(CANARY_TABLES.into_iter().all(has))
+    }
+}
+
+impl FakeTables {
+    /// A table is worked on aside, and takes the place of the installed one at COMMIT.
+    fn run(&mut self, command: Command, open: &mut Option<(Table, Chains)>) -> Result<(), String> {
+        match (command, open) {
+            (Command::Table(table), open) => *open = Some((table, self.chains(table))),
+            (Command::Commit, open) => {
+                let (table, chains) = open.take().ok_or("COMMIT without a table")?;
+                check_targets(&chains)?;
+                self.tables.insert(table, chains);
+            }
+            (command, Some((_, chains))) => apply(command, chains)?,
+            (_, None) => return Err("no table".to_owned()),
+        }
+        Ok(())
+    }
+}
+
+fn apply(command: Command, chains: &mut Chains) -> Result<(), String> {
+    match command {
+        Command::Chain { chain, policy } => {
+            chains.insert(chain, Chain { policy, rules: Vec::new() });
+        }
+        Command::Append { chain, rule } => rules(chains, &chain)?.push(rule),
+        Command::Insert { chain, position, rule } => {
+            let rules = rules(chains, &chain)?;
+            let index = position.get() - 1;
+            if index > rules.len() {
+                return Err(format!("{chain} has no rule {position}"));
+            }
+            rules.insert(index, rule);
+        }
+        Command::Delete { chain, rule } => {
+            let rules = rules(chains, &chain)?;
+            let index = rules.iter().position(|other| *other == rule).ok_or_else(|| format!("no such rule in {chain}"))?;
+            rules.remove(index);
+        }
+        Command::Flush(chain) => rules(chains, &chain)?.clear(),
+        Command::DeleteChain(chain) => delete(&chain, chains)?,
+        Command::Table(_) | Command::Commit => {}
+    }
+    Ok(())
+}
+
+fn rules<'a>(chains: &'a mut Chains, chain: &ChainName) -> Result<&'a mut Vec<SavedRule>, String> {
+    chains.get_mut(chain).map(|chain| &mut chain.rules).ok_or_else(|| format!("no chain {chain}"))
+}
+
+fn delete(chain: &ChainName, chains: &mut Chains) -> Result<(), String> {
+    if !rules(chains, chain)?.is_empty() {
+        return Err(format!("{chain} is not empty"));
+    }
+    chains.remove(chain);
+    Ok(())
+}
+
+/// The kernel accepts a table only if every jump leads somewhere.
+fn check_targets(chains: &Chains) -> Result<(), String> {
+    for rule in chains.values().flat_map(|chain| &chain.rules).filter_map(SavedRule::known) {
+        if let Some(Target::Jump(to)) = &rule.target
+            && !chains.contains_key(to)
+        {
+            return Err(format!("a rule jumps to {to}, which does not exist"));
+        }
+    }
+    Ok(())
+}
+
+fn refused(text: String) -> TablesError {
+    TablesError::Refused { command: "restore".to_owned(), text, context: String::new() }
+}
