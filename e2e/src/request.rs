@@ -12,8 +12,9 @@ use socket2::{Domain, Socket, Type};
 
 use crate::netns::Netns;
 
-/// How long an answer may take. Everything is on this machine: what takes longer was dropped.
-const PATIENCE: Duration = Duration::from_millis(1500);
+/// How long an answer may take. What takes longer was dropped: everything is on this machine, and the longest wait is
+/// that for a connection from the node to itself, which notices a refusal only when it asks again after a second.
+const PATIENCE: Duration = Duration::from_millis(2500);
 
 /// The transport protocols that sockets of every kernel speak.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -87,12 +88,18 @@ impl Request {
         Ok(self.ask_often(netns, 1)?.remove(0))
     }
 
-    /// Asks `times` times, each time from a new port.
+    /// Asks `times` times, each time from a new port; silence is waited for only once, and ends it.
     ///
     /// # Errors
     /// As [`Request::ask`].
     pub fn ask_often(self, netns: &Netns, times: usize) -> Result<Vec<Answer>> {
-        netns.inside(|| (0..times).map(|_| self.ask_here()).collect())
+        netns.inside(|| {
+            let mut answers = Vec::new();
+            while answers.len() < times && answers.last() != Some(&Answer::Silence) {
+                answers.push(self.ask_here()?);
+            }
+            Ok(answers)
+        })
     }
 
     fn ask_here(self) -> Result<Answer> {
@@ -125,13 +132,22 @@ impl Request {
         match self.protocol {
             Protocol::Tcp => socket.read_to_string(&mut text).map(drop)?,
             Protocol::Udp => {
-                socket.send(b"who?")?;
+                send(&socket)?;
                 let mut datagram = [0; 256];
                 let length = socket.read(&mut datagram)?;
                 text = String::from_utf8_lossy(&datagram[..length]).into_owned();
             }
         }
         Ok((text, client))
+    }
+}
+
+/// The node's own filter answers its own packets with a denial, both when it drops and when it refuses them; only what
+/// can be received then tells the one from the other.
+fn send(socket: &Socket) -> io::Result<()> {
+    match socket.send(b"who?") {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(()),
+        sent => sent.map(drop),
     }
 }
 
