@@ -3,8 +3,13 @@
 //!
 //! Knows nothing of the kernel: the rules are judged as values and as text.
 
+#![expect(clippy::unwrap_used, reason = "a test stops where it cannot go on")]
+
 mod cluster;
 mod kernel;
+mod story;
+
+mod history;
 mod packet;
 mod record;
 mod rule;

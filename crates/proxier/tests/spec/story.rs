@@ -1,0 +1,86 @@
+//! Turns objects that change over time into syncs of tables in memory.
+//!
+//! Knows nothing of what should be written.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use proxier::chain::ChainName;
+use proxier::family::Family;
+use proxier::option::{Host, Options};
+use proxier::proxier::{Proxier, Report};
+use proxier::render;
+use proxier::tables::TablesError;
+use proxier::world::World;
+use serde_json::Value;
+
+use crate::cluster::{Cluster, Objects, THIS_NODE};
+use crate::kernel::{Kernel, assert_same};
+
+/// What `syncPeriod` is.
+pub(crate) const STALE_INTERVAL: Duration = Duration::from_secs(30);
+
+/// A proxy over time.
+pub(crate) struct Story {
+    pub(crate) now: Instant,
+    host: Host,
+    objects: Objects,
+    /// All Services, by numbers that mean nothing.
+    pub(crate) services: BTreeMap<usize, Value>,
+    /// All endpoints; see [`Objects::set_endpoints`].
+    pub(crate) endpoints: BTreeMap<usize, Value>,
+    pub(crate) proxier: Proxier,
+    pub(crate) kernel: Kernel,
+}
+
+impl Story {
+    pub(crate) fn new(adjust: impl FnOnce(&mut Options)) -> Self {
+        let Cluster { mut options, host, .. } = Cluster::new(Family::V4);
+        adjust(&mut options);
+        let world = World::new(Family::V4, THIS_NODE);
+        Self {
+            now: start(),
+            host,
+            objects: Objects::default(),
+            services: BTreeMap::new(),
+            endpoints: BTreeMap::new(),
+            proxier: Proxier::new(world, options, STALE_INTERVAL),
+            kernel: Kernel::default(),
+        }
+    }
+
+    pub(crate) fn try_sync(&mut self) -> Result<Report, TablesError> {
+        let mut changes = self.objects.set_services(&self.services.values().cloned().collect());
+        changes.extend(self.objects.set_endpoints(&self.endpoints.values().cloned().collect()));
+        changes.iter().for_each(|change| self.proxier.apply(change));
+        self.kernel.input.clear();
+        self.proxier.sync(&mut self.kernel, &self.host, self.now)
+    }
+
+    pub(crate) fn sync(&mut self) -> Report {
+        self.try_sync().unwrap_or_else(|error| panic!("{error}\n{}", self.kernel.input))
+    }
+
+    /// The input's lines with this beginning, without it.
+    pub(crate) fn lines(&self, beginning: &str) -> Vec<&str> {
+        self.kernel.input.lines().filter_map(|line| line.strip_prefix(beginning)).collect()
+    }
+
+    /// Chains of service ports that were written, without those that were declared to be deleted.
+    pub(crate) fn written(&self) -> Vec<String> {
+        let deleted = self.lines("-X ");
+        let declared = self.lines(":").into_iter().filter_map(|line| line.strip_suffix(" - [0:0]"));
+        let own = declared.filter(|chain| ChainName::parse(chain).is_of_service_port());
+        own.filter(|chain| !deleted.contains(chain)).map(str::to_owned).collect()
+    }
+
+    pub(crate) fn assert_as_from_scratch(&self) {
+        let ruleset = render::ruleset(self.proxier.world(), self.proxier.options(), &self.host);
+        assert_same(&self.kernel, &Kernel::holding(&ruleset));
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "some moment to count from; which one does not matter")]
+fn start() -> Instant {
+    Instant::now()
+}
