@@ -15,9 +15,9 @@ mod go;
 mod json;
 mod klog;
 mod level;
-mod text;
 #[cfg(test)]
 mod tests;
+mod text;
 mod value;
 
 use std::sync::{Arc, PoisonError, RwLock};

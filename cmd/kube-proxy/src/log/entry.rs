@@ -64,14 +64,16 @@ impl From<Level> for Severity {
 // === impl Fields ===
 
 impl Fields {
-    /// Adds the fields of a span around the event. Call it for the outermost span first: an inner span's
-    /// value takes the place of an outer one's, and the event's own that of both.
-    pub(super) fn surround(&mut self, span: &Pairs) {
-        for (name, value) in span {
-            if !self.pairs.iter().any(|(own, _)| own == name) {
-                set(&mut self.context, name, value.clone());
-            }
-        }
+    /// Adds the context that the spans around the event give; what the event says itself wins.
+    pub(super) fn within(&mut self, context: Pairs) {
+        let own = |name| self.context.iter().chain(&self.pairs).any(|(present, _)| *present == name);
+        let news: Pairs = context.into_iter().filter(|(name, _)| !own(*name)).collect();
+        self.context.extend(news);
+    }
+
+    /// What the fields of a span add to the context of the events in it.
+    pub(super) fn into_context(self) -> Pairs {
+        self.context.into_iter().chain(self.pairs).collect()
     }
 
     fn add(&mut self, field: &Field, value: Value) {

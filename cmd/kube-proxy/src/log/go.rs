@@ -58,7 +58,10 @@ mod tests {
             ("e\u{301}", "\"e\u{301}\""),
             ("\u{301}", "\"\u{301}\""),
             ("\u{fffd}", "\"\u{fffd}\""),
-            ("\u{80}\u{85}\u{a0}\u{ad}\u{200b}\u{2028}\u{feff}", r#""\u0080\u0085\u00a0\u00ad\u200b\u2028\ufeff""#),
+            (
+                "\u{80}\u{85}\u{a0}\u{ad}\u{200b}\u{2028}\u{feff}",
+                r#""\u0080\u0085\u00a0\u00ad\u200b\u2028\ufeff""#,
+            ),
             ("\u{e000}\u{e0001}\u{10ffff}", r#""\ue000\U000e0001\U0010ffff""#),
         ];
         for (text, expected) in cases {

@@ -35,7 +35,11 @@ impl Levels {
     /// A pattern can only show more than `-v` does, never less.
     pub(super) fn shows(&self, level: u32, path: &str) -> bool {
         level <= self.verbosity
-            || self.patterns.iter().find(|pattern| pattern.matches(path)).is_some_and(|found| level <= found.level)
+            || self
+                .patterns
+                .iter()
+                .find(|pattern| pattern.matches(path))
+                .is_some_and(|found| level <= found.level)
     }
 }
 

@@ -53,13 +53,15 @@ impl Value {
     /// An error and what caused it, `: ` between them, as Go's wrapped errors read.
     pub(super) fn error(error: &(dyn Error + 'static)) -> Self {
         let mut text = error.to_string();
-        for source in std::iter::successors(error.source(), |error| error.source()) {
-            let source = source.to_string();
+        let mut next = error.source();
+        while let Some(source) = next {
+            let cause = source.to_string();
             // Many errors already say their source.
-            if !text.ends_with(&source) {
+            if !text.ends_with(&cause) {
                 text.push_str(": ");
-                text.push_str(&source);
+                text.push_str(&cause);
             }
+            next = source.source();
         }
         Self::Text(text)
     }
