@@ -197,3 +197,6 @@ impl Report {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -64,7 +64,8 @@ impl Tables for FakeTables {
         let mut open = None;
         while let Some(command) = commands.next() {
             let command = command.map_err(|error| refused(error.to_string()))?;
-            self.run(command, &mut open).map_err(|reason| refused(format!("line {}: {reason}", commands.line())))?;
+            self.run(command, &mut open)
+                .map_err(|reason| refused(format!("line {}: {reason}", commands.line())))?;
         }
         self.restored.push(text);
         Ok(())
@@ -116,7 +117,10 @@ fn apply(command: Command, chains: &mut Chains) -> Result<(), String> {
         }
         Command::Delete { chain, rule } => {
             let rules = rules(chains, &chain)?;
-            let index = rules.iter().position(|other| *other == rule).ok_or_else(|| format!("no such rule in {chain}"))?;
+            let index = rules
+                .iter()
+                .position(|other| *other == rule)
+                .ok_or_else(|| format!("no such rule in {chain}"))?;
             rules.remove(index);
         }
         Command::Flush(chain) => rules(chains, &chain)?.clear(),

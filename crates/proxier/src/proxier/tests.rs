@@ -1,0 +1,169 @@
+//! Laws of the way from changes to installed rules, by generated histories.
+#![expect(clippy::disallowed_methods, reason = "tests need some instant to start from")]
+
+mod history;
+
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+
+use crate::family::Family;
+use crate::option::{Host, LocalDetector, NodePortAddresses, Options};
+use crate::proxier::{Kind, Proxier};
+use crate::tables::fake::FakeTables;
+use crate::world::World;
+
+use history::{NODE, Step, World as Model, changes, histories};
+
+/// A proxier, its tables, and a clock.
+struct Stage {
+    proxier: Proxier,
+    tables: FakeTables,
+    now: Instant,
+}
+
+impl Stage {
+    fn new(family: Family) -> Self {
+        let proxier = Proxier::new(World::new(family, NODE), options(family), Duration::from_secs(30));
+        Self { proxier, tables: FakeTables::default(), now: Instant::now() }
+    }
+
+    /// A proxier that has seen nothing but the final state.
+    fn from_scratch(family: Family, model: &Model) -> Self {
+        let mut stage = Self::new(family);
+        model.changes().iter().for_each(|change| stage.proxier.apply(change));
+        stage.sync().expect("the fake accepts what is right");
+        stage
+    }
+
+    fn sync(&mut self) -> Result<crate::proxier::Report, crate::tables::TablesError> {
+        self.now += Duration::from_secs(1);
+        self.proxier.sync(&mut self.tables, &host(), self.now)
+    }
+
+    fn play(&mut self, history: &[Step]) {
+        for step in history {
+            match step {
+                Step::Change(change) => changes(change).iter().for_each(|change| self.proxier.apply(change)),
+                Step::Sync => drop(self.sync()),
+                Step::FailingSync => {
+                    self.tables.failures = 1;
+                    drop(self.sync());
+                    self.tables.failures = 0;
+                }
+                Step::Flush => {
+                    self.tables.flush();
+                    self.proxier.forget_installed();
+                }
+            }
+        }
+    }
+}
+
+fn options(family: Family) -> Options {
+    let detector = match family {
+        Family::V4 => "10.0.0.0/8",
+        Family::V6 => "fd00:10::/64",
+    };
+    Options {
+        masquerade_all: false,
+        masquerade_mark: 0x4000,
+        local_detector: Some(LocalDetector::Source(detector.parse().unwrap())),
+        node_port_addresses: NodePortAddresses::All,
+        localhost_node_ports: family == Family::V4,
+        node_ip: "192.168.0.2".parse().unwrap(),
+        external_ips: true,
+        drop_invalid: true,
+        random_fully: true,
+    }
+}
+
+fn host() -> Host {
+    Host { addresses: Vec::new(), counts_invalid: true, counts_localhost: true }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// Whatever happened before, the rules are those of the final state.
+    #[test]
+    fn incremental_equals_from_scratch(history in histories()) {
+        for family in Family::ALL {
+            let mut stage = Stage::new(family);
+            stage.play(&history);
+            prop_assert!(stage.sync().is_ok());
+            let fresh = Stage::from_scratch(family, &Model::after(&history));
+            prop_assert_eq!(&stage.tables.tables, &fresh.tables.tables);
+        }
+    }
+
+    /// What is right already is left alone.
+    #[test]
+    fn a_second_sync_writes_nothing(history in histories()) {
+        let mut stage = Stage::new(Family::V4);
+        stage.play(&history);
+        prop_assert!(stage.sync().is_ok());
+        prop_assert!(!stage.proxier.is_due(stage.now));
+        let written = stage.tables.restored.len();
+        let report = stage.sync().unwrap();
+        prop_assert_eq!(report.kind, Kind::Partial);
+        prop_assert_eq!(stage.tables.restored.len(), written);
+    }
+
+    /// Changes of different objects may come in any order.
+    #[test]
+    fn order_does_not_matter(history in histories(), seed in any::<u64>()) {
+        let model = Model::after(&history);
+        let mut changes = model.changes();
+        history::shuffle(&mut changes, seed);
+        let mut stage = Stage::new(Family::V4);
+        changes.iter().for_each(|change| stage.proxier.apply(change));
+        prop_assert!(stage.sync().is_ok());
+        let fresh = Stage::from_scratch(Family::V4, &model);
+        prop_assert_eq!(&stage.tables.restored, &fresh.tables.restored);
+    }
+
+    /// The same history gives the same bytes.
+    #[test]
+    fn output_is_ordered(history in histories()) {
+        let play = || {
+            let mut stage = Stage::new(Family::V6);
+            stage.play(&history);
+            stage.tables.restored
+        };
+        prop_assert_eq!(play(), play());
+    }
+
+    /// Between the tables of one input, no service port is without both refusal and delivery.
+    #[test]
+    fn refusals_and_deliveries_overlap(history in histories()) {
+        let mut stage = Stage::new(Family::V4);
+        stage.play(&history);
+        let refuses = |text: &str| text.contains("-j REJECT") || text.contains("-j DROP");
+        for text in &stage.tables.restored {
+            let sections = text.matches("\n*filter\n").count() + usize::from(text.starts_with("*filter\n"));
+            prop_assert!(sections <= 2);
+            prop_assert!(sections < 2 || refuses(text.split("*nat").next().unwrap()));
+        }
+    }
+}
+
+#[test]
+fn large_clusters_keep_unwanted_chains_for_a_while() {
+    let mut stage = Stage::new(Family::V4);
+    let mut model = Model::default();
+    model.large = true;
+    model.changes().iter().for_each(|change| stage.proxier.apply(change));
+    assert_eq!(stage.sync().unwrap().written.deleted_chains, 0);
+    let chains = stage.tables.chains(crate::chain::Table::Nat).len();
+
+    changes(&history::Op::DropOneOfMany).iter().for_each(|change| stage.proxier.apply(change));
+    assert_eq!(stage.sync().unwrap().written.deleted_chains, 0);
+    assert_eq!(stage.tables.chains(crate::chain::Table::Nat).len(), chains);
+    let due = stage.proxier.next_deletion().unwrap();
+    assert!(!stage.proxier.is_due(due) && stage.proxier.is_due(due + Duration::from_millis(1)));
+
+    stage.now = due + Duration::from_secs(1);
+    assert_eq!(stage.sync().unwrap().written.deleted_chains, 1);
+    assert_eq!(stage.proxier.next_deletion(), None);
+}
