@@ -3,20 +3,18 @@
 //! Reads no file, prints nothing and ends no process: whoever calls it does what the returned values say.
 
 mod command;
-mod complete;
+pub(crate) mod complete;
 mod syntax;
 mod table;
-mod version;
+pub(crate) mod version;
 
 use std::path::PathBuf;
 
 use config::Config;
 
-pub(crate) use complete::{Completed, Notice, Refusal};
-pub(crate) use version::{RELEASE, VersionFlag};
-
 use command::Given;
 use table::Target;
+use version::{RELEASE, VersionFlag};
 
 /// What was typed.
 #[derive(Debug, Clone)]

@@ -7,7 +7,7 @@ use std::io;
 use std::path::PathBuf;
 
 use config::address::{self, join_host_port};
-use config::{Checked, Config, DecodeError, GateLocked, GateNotice, Gates, Problems};
+use config::{Checked, Config, DecodeError, GateLocked, GateNotice, Gates, Problems, ProxyMode};
 
 use super::Flags;
 use super::table::Target;
@@ -26,8 +26,8 @@ pub(crate) struct Completed {
 pub(crate) enum Notice {
     /// Log `Using lenient decoding as strict decoding failed` with this as its `err`.
     Lenient(String),
-    /// The mode was decided.
-    Mode(String),
+    /// The mode is iptables.
+    Mode,
     /// A feature gate is unknown, or will go away.
     Gate(GateNotice),
 }
@@ -66,7 +66,7 @@ impl fmt::Display for Notice {
             Self::Lenient(error) => {
                 write!(f, "Using lenient decoding as strict decoding failed: {error}")
             }
-            Self::Mode(mode) => write!(f, "Using {mode} proxy"),
+            Self::Mode => f.write_str("Using iptables proxy"),
             Self::Gate(notice) => notice.fmt(f),
         }
     }
@@ -102,7 +102,9 @@ impl Flags {
         if !strict.is_empty() {
             notices.push(Notice::Lenient(format!("strict decoding error: {}", strict.join(", "))));
         }
-        notices.push(Notice::Mode(config.mode.as_str().to_owned()));
+        if config.mode == ProxyMode::Iptables {
+            notices.push(Notice::Mode);
+        }
         notices.extend(gate_notices.into_iter().map(Notice::Gate));
         Ok(Completed { config, gates, notices })
     }

@@ -9,10 +9,12 @@ mod node;
 mod run;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use config::{Config, Duration, Quantity, VModule};
 
-use super::{Typed, VersionFlag, syntax};
+use super::version::VersionFlag;
+use super::{Typed, syntax};
 
 /// What flags have an effect on.
 #[derive(Debug, Clone)]
@@ -50,6 +52,7 @@ pub(super) enum Set {
     Float32(fn(&mut Target, f32)),
     Duration(fn(&mut Target, Duration)),
     Text(fn(&mut Target, String)),
+    Path(fn(&mut Target, Option<PathBuf>)),
     List(fn(&mut Target, Vec<String>)),
     BoolMap(fn(&mut Target, BTreeMap<String, bool>)),
     Ip(fn(&mut Target, String)),
@@ -95,21 +98,8 @@ impl Flag {
 
     /// The default as a value is printed.
     pub(super) fn default_text(&self) -> String {
-        match self.set {
-            Set::List(_) => format!("[{}]", self.default),
-            Set::Bool(_)
-            | Set::Int32(_)
-            | Set::Float32(_)
-            | Set::Duration(_)
-            | Set::Text(_)
-            | Set::BoolMap(_)
-            | Set::Ip(_)
-            | Set::IpPort(_)
-            | Set::Level(_)
-            | Set::Patterns(_)
-            | Set::Quantity(_)
-            | Set::Version(_) => self.default.to_owned(),
-        }
+        let is_list = matches!(self.set, Set::List(_));
+        if is_list { format!("[{}]", self.default) } else { self.default.to_owned() }
     }
 }
 
@@ -124,6 +114,7 @@ impl Set {
             Self::Float32(_) => "float32",
             Self::Duration(_) => "duration",
             Self::Text(_) => "string",
+            Self::Path(_) => "path",
             Self::List(_) => "strings",
             Self::BoolMap(_) => "name=bool,...",
             Self::Ip(_) => "ip",
@@ -150,7 +141,7 @@ impl Set {
             Self::Int32(_) => syntax::int32(text).map(drop),
             Self::Float32(_) => syntax::float32(text).map(drop),
             Self::Duration(_) => duration(text).map(drop),
-            Self::Text(_) => Ok(()),
+            Self::Text(_) | Self::Path(_) => Ok(()),
             Self::List(_) => syntax::list(text).map(drop),
             Self::BoolMap(_) => syntax::bool_map(text).map(drop),
             Self::Ip(_) => syntax::ip(text).map(drop),
@@ -170,6 +161,7 @@ impl Set {
             Self::Float32(set) => last(texts, syntax::float32, |value| set(target, value)),
             Self::Duration(set) => last(texts, duration, |value| set(target, value)),
             Self::Text(set) => last(texts, text, |value| set(target, value)),
+            Self::Path(set) => last(texts, path, |value| set(target, value)),
             Self::List(set) => set(target, every(texts, syntax::list)),
             Self::BoolMap(set) => set(target, every(texts, syntax::bool_map)),
             Self::Ip(set) => last(&non_empty(texts), syntax::ip, |value| set(target, value)),
@@ -177,7 +169,12 @@ impl Set {
             Self::Level(set) => last(texts, syntax::level, |value| set(target, value)),
             Self::Patterns(set) => set(target, every(texts, syntax::patterns)),
             Self::Quantity(set) => last(texts, quantity, |value| set(target, value)),
-            Self::Version(set) => last(texts, VersionFlag::parse, |value| set(target, value)),
+            Self::Version(set) => {
+                texts
+                    .iter()
+                    .filter_map(|text| VersionFlag::parse(text).ok())
+                    .for_each(|value| set(target, value));
+            }
         }
     }
 
@@ -188,7 +185,7 @@ impl Set {
             Self::Int32(_) => shown(texts, syntax::int32, |value| value.to_string()),
             Self::Float32(_) => shown(texts, syntax::float32, |value| value.to_string()),
             Self::Duration(_) => shown(texts, duration, |value| value.to_string()),
-            Self::Text(_) => texts.last().cloned(),
+            Self::Text(_) | Self::Path(_) => texts.last().cloned(),
             Self::List(_) => Some(format!("[{}]", every::<Vec<_>, _>(texts, syntax::list).join(","))),
             Self::BoolMap(_) => Some(join(every::<BTreeMap<_, _>, _>(texts, syntax::bool_map))),
             Self::Ip(_) | Self::IpPort(_) => non_empty(texts).last().cloned(),
@@ -213,6 +210,11 @@ fn quantity(text: &str) -> Result<Quantity, String> {
 
 fn text(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
+}
+
+/// No text at all is no path.
+fn path(text: &str) -> Result<Option<PathBuf>, String> {
+    Ok((!text.is_empty()).then(|| PathBuf::from(text)))
 }
 
 /// Of several occurrences of a flag with one value the last counts.

@@ -2,22 +2,20 @@
 //!
 //! None of them is a part of the configuration.
 
-use std::path::PathBuf;
-
 use super::{Flag, Set};
-use crate::flags::VersionFlag;
+use crate::flags::version::VersionFlag;
 
 pub(super) static FLAGS: &[Flag] = &[
     Flag::new(
         "config",
         "",
-        Set::Text(|t, v| t.typed.config = path(v)),
+        Set::Path(|t, v| t.typed.config = v),
         "The configuration file; nearly every flag for which it has a field is then without effect.",
     ),
     Flag::new(
         "write-config-to",
         "",
-        Set::Text(|t, v| t.typed.write_config_to = path(v)),
+        Set::Path(|t, v| t.typed.write_config_to = v),
         "Write the effective configuration to this file and exit.",
     ),
     Flag::new(
@@ -30,7 +28,7 @@ pub(super) static FLAGS: &[Flag] = &[
         "cleanup",
         "false",
         Set::Bool(|t, v| t.typed.cleanup = v),
-        "Remove all rules that kube-proxy ever made on this node, and exit.",
+        "Remove the rules of kube-proxy from this node and exit.",
     ),
     Flag::new(
         "version",
@@ -47,13 +45,9 @@ pub(super) static FLAGS: &[Flag] = &[
     Flag::new(
         "manifests",
         "",
-        Set::Text(|t, v| t.typed.manifests = path(v)),
+        Set::Path(|t, v| t.typed.manifests = v),
         "Take Services, EndpointSlices and the Node from the YAML and JSON files in this directory, and follow \
          their changes; no API server is needed.",
     )
     .ours(),
 ];
-
-fn path(text: String) -> Option<PathBuf> {
-    (!text.is_empty()).then(|| PathBuf::from(text))
-}
