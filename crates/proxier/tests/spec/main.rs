@@ -9,6 +9,7 @@ mod cluster;
 mod kernel;
 mod story;
 
+mod golden;
 mod history;
 mod packet;
 mod record;

@@ -81,6 +81,6 @@ impl Story {
 }
 
 #[expect(clippy::disallowed_methods, reason = "some moment to count from; which one does not matter")]
-fn start() -> Instant {
+pub(crate) fn start() -> Instant {
     Instant::now()
 }
