@@ -21,6 +21,14 @@ pub mod pass;
 
 pub mod agenda;
 
+#[cfg(feature = "io")]
+pub mod wire;
+
+#[cfg(feature = "io")]
+pub mod netlink;
+#[cfg(feature = "io")]
+pub mod worker;
+
 #[cfg(test)]
 mod rehearsal;
 #[cfg(test)]

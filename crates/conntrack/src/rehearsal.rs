@@ -33,6 +33,10 @@ pub(crate) struct Rehearsal {
 }
 
 impl Rehearsal {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "an Instant can be had nowhere else; it is moved by hand from here"
+    )]
     pub(crate) fn new(entries: impl IntoIterator<Item = Entry>) -> Rehearsal {
         let now = Instant::now();
         Rehearsal {

@@ -50,6 +50,11 @@ fn empty_became_non_empty() {
 }
 
 #[test]
+fn empty_became_non_empty_though_the_rules_refuse_still() {
+    check("a 10.96.0.1:53 =", "a 10.96.0.1:53! = 10.1.0.1:53", "10.96.0.1:53", &[]);
+}
+
+#[test]
 fn backends_were_only_added() {
     check("a 10.96.0.1:53 = 10.1.0.1:53", "a 10.96.0.1:53 = 10.1.0.1:53 10.1.0.2:53", "", &[]);
 }

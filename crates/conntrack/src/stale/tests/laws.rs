@@ -47,14 +47,18 @@ fn any_entry() -> impl Strategy<Value = Entry> {
 pub(crate) fn any_generation() -> impl Strategy<Value = Generation> {
     let serving = prop::collection::btree_set(any_backend(), 0..4);
     let exact = prop::collection::btree_set(any_address(), 0..3);
-    let port = (exact, prop::option::of(1u16..4), serving).prop_map(|(exact, node_port, serving)| {
-        let delivery = if serving.is_empty() { Delivery::Refusing } else { Delivery::Delivering };
-        Arc::new(ServicePort {
-            exact: exact.into_iter().map(|address| (address, delivery)).collect(),
-            node_port: node_port.and_then(NonZeroU16::new).map(|port| (port, delivery)),
-            serving,
-        })
-    });
+    let refuses = prop::bool::weighted(0.2);
+    let port = (exact, prop::option::of(1u16..4), serving, refuses).prop_map(
+        |(exact, node_port, serving, refuses)| {
+            let refuses = refuses || serving.is_empty();
+            let delivery = if refuses { Delivery::Refusing } else { Delivery::Delivering };
+            Arc::new(ServicePort {
+                exact: exact.into_iter().map(|address| (address, delivery)).collect(),
+                node_port: node_port.and_then(NonZeroU16::new).map(|port| (port, delivery)),
+                serving,
+            })
+        },
+    );
     let ports = prop::collection::btree_map((0u8..5).prop_map(|n| Arc::from(format!("ns/{n}"))), port, 0..4);
     let nodes = prop::collection::btree_set((1u8..5).prop_map(|last| address(last, 0).ip()), 0..3);
     (ports, nodes).prop_map(|(service_ports, node_addresses)| Generation { service_ports, node_addresses })
