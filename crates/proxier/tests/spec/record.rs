@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of rules.
 
+use informer::change::Change;
 use informer::object::{NamespacedName, Protocol};
 use proxier::family::Family;
 use serde_json::{Value, json};
@@ -169,4 +170,27 @@ fn one_that_ends_replaces_nothing() {
         }]),
         "p/tcp 10.1.1.1:80!",
     );
+}
+
+#[test]
+fn only_what_is_different_is_a_change() {
+    let slice = |at: Value| json!([{"service": "ns/svc", "ports": {"p": 80, "q": 443}, "at": at}]);
+    let mut cluster = Cluster::new(Family::V4);
+    cluster.set_endpoints(&slice(json!(["10.1.1.1", "10.1.1.2"])));
+    cluster.world.take_dirty();
+    for (slices, is_change) in [
+        (slice(json!(["10.1.1.1", "10.1.1.2"])), false),
+        (slice(json!(["10.1.1.2", "10.1.1.1"])), true),
+        (slice(json!(["10.1.1.2", "10.1.1.1", "10.1.1.3"])), true),
+        (slice(json!(["10.1.1.2", "10.1.1.1", "10.1.1.3 this"])), true),
+        (slice(json!(["10.1.1.2", "10.1.1.1", "10.1.1.3 this D"])), true),
+        (json!([]), true),
+        (json!([]), false),
+    ] {
+        cluster.set_endpoints(&slices);
+        assert_eq!(cluster.world.is_dirty(), is_change, "{slices}");
+        cluster.world.take_dirty();
+    }
+    cluster.world.apply(&Change::DeleteEndpointSlice(NamespacedName::new("ns", "unknown")));
+    assert!(!cluster.world.is_dirty());
 }

@@ -7,10 +7,13 @@ use informer::object::NamespacedName;
 use proxier::chain::Table;
 use proxier::family::Family;
 use proxier::option::LocalDetector;
+use proxier::parse;
 use proxier::ruleset::{Placed, Ruleset};
+use proxier::tables::Tables;
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
+use crate::kernel::Kernel;
 
 fn restore_input(cluster: &mut Cluster) -> String {
     String::from_utf8(cluster.ruleset().restore_input()).unwrap()
@@ -71,7 +74,7 @@ fn a_mixed_cluster_is_written_completely() {
 }
 
 /// Cluster DNS, and a Service with everything that a Service can have.
-pub(crate) fn example() -> Cluster {
+fn example() -> Cluster {
     let objects: Value = serde_yaml::from_str(include_str!("rules/example.yaml")).unwrap();
     let mut cluster = Cluster::new(Family::V4);
     cluster.options.local_detector = Some(LocalDetector::Source("10.244.0.0/16".parse().unwrap()));
@@ -85,6 +88,18 @@ pub(crate) fn example() -> Cluster {
 #[test]
 fn the_example_is_written_completely() {
     expect_file!["rules/example.rules"].assert_eq(&restore_input(&mut example()));
+}
+
+#[test]
+fn the_example_is_saved_as_recorded() {
+    let mut kernel = Kernel::holding(&example().ruleset());
+    kernel.ensure_canary().unwrap();
+    let mut recorded = parse::save(include_str!("rules/example.save")).unwrap();
+    for chains in recorded.tables.values_mut() {
+        chains.retain(|_, chain| chain.policy.is_none() || !chain.rules.is_empty());
+        chains.values_mut().for_each(|chain| chain.policy = None);
+    }
+    assert_eq!(kernel.tables, recorded);
 }
 
 #[test]
