@@ -15,14 +15,14 @@ use proxier::chain::{ChainName, Table};
 use proxier::family::Family;
 use proxier::node::NodeIdentity;
 use proxier::option::{Host, Options, Tools};
-use proxier::parse::{self, Save, SavedRule};
+use proxier::parse::{self, Chain, SavedRule};
 use proxier::proxier::Proxier;
 use proxier::rule::Match;
 use proxier::tables::Tables;
+use proxier::tables::fake::FakeTables;
 use proxier::world::World;
 use serde_json::{Value, json};
 
-use crate::kernel::Kernel;
 use crate::story::start;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../e2e/golden");
@@ -59,8 +59,8 @@ fn replay(case: &Path, family: Family) -> Vec<Option<String>> {
         recording.apply(&objects);
         let extension = if family == Family::V4 { "v4" } else { "v6" };
         let expected = fs::read_to_string(case.join(format!("expected{suffix}.{extension}"))).unwrap();
-        let expected = rules(&parse::save(&expected).unwrap());
-        let difference = difference(&rules(&recording.kernel.tables), &expected);
+        let expected = rules(&parse::save(&expected).unwrap().tables);
+        let difference = difference(&rules(&recording.tables.tables), &expected);
         differences
             .push(difference.map(|text| format!("{} {extension} step {step}: {text}", case.display())));
     }
@@ -71,9 +71,9 @@ type Rules = BTreeMap<(Table, ChainName), Vec<SavedRule>>;
 
 /// The rules of every chain. Where the original writes Service by Service in random order, the
 /// Services are put in order.
-fn rules(save: &Save) -> Rules {
+fn rules(tables: &BTreeMap<Table, BTreeMap<ChainName, Chain>>) -> Rules {
     let mut rules = Rules::new();
-    for (table, chains) in &save.tables {
+    for (table, chains) in tables {
         for (name, chain) in chains {
             let mut of_chain = chain.rules.clone();
             if SHARED.contains(&(*table, name.clone())) {
@@ -126,7 +126,7 @@ struct Recording {
     node: Value,
     manifests: Manifests,
     proxier: Proxier,
-    kernel: Kernel,
+    tables: FakeTables,
     host: Host,
 }
 
@@ -153,8 +153,8 @@ impl Recording {
         let changes = put(&mut manifests, &node, &node.to_string());
         let options = options(&case.join("config.yaml"), family, &changes, &host);
         let proxier = Proxier::new(World::new(family, "node1"), options, Duration::from_secs(30));
-        let mut recording = Self { node, manifests, proxier, kernel: Kernel::default(), host };
-        recording.kernel.ensure_canary().unwrap();
+        let mut recording = Self { node, manifests, proxier, tables: FakeTables::default(), host };
+        recording.tables.ensure_canary().unwrap();
         changes.iter().for_each(|change| recording.proxier.apply(change));
         recording
     }
@@ -170,7 +170,7 @@ impl Recording {
             };
             changes.iter().for_each(|change| self.proxier.apply(change));
         }
-        self.proxier.sync(&mut self.kernel, &self.host, start()).unwrap();
+        self.proxier.sync(&mut self.tables, &self.host, start()).unwrap();
     }
 }
 

@@ -6,11 +6,9 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where it cannot go on")]
 
 mod cluster;
-mod kernel;
 mod story;
 
 mod golden;
-mod history;
 mod packet;
 mod record;
 mod rule;

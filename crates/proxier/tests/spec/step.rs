@@ -44,13 +44,17 @@ const SVC4_SEP: &str = "KUBE-SEP-AYCN5HPXMIRJNJXU";
 /// One sync: the chains of service ports that are written, those that are deleted, the rules in nat.
 fn check(story: &mut Story, written: &[&str], deleted: &[&str], nat_rules: usize) {
     let report = story.sync();
-    assert_eq!(story.written(), written, "{}", story.kernel.input);
-    assert_eq!(story.lines("-X "), deleted, "{}", story.kernel.input);
+    assert_eq!(story.written(), written, "{}", story.input);
+    assert_eq!(story.lines("-X "), deleted, "{}", story.input);
     assert_eq!(report.nat_rules, nat_rules);
-    let in_kernel = story.kernel.chains(Table::Nat).iter();
-    let in_kernel = in_kernel.filter(|(chain, _)| chain.to_string().starts_with("KUBE-"));
-    assert_eq!(in_kernel.map(|(_, chain)| chain.rules.len()).sum::<usize>(), nat_rules);
+    let nat = story.tables.chains(Table::Nat);
+    let ours = nat.iter().filter(|(chain, _)| chain.to_string().starts_with("KUBE-"));
+    assert_eq!(ours.map(|(_, chain)| chain.rules.len()).sum::<usize>(), nat_rules);
     story.assert_as_from_scratch();
+}
+
+fn refusals(story: &Story) -> usize {
+    story.tables.chains(Table::Filter)[&ChainName::KUBE_SERVICES].rules.len()
 }
 
 #[test]
@@ -71,12 +75,11 @@ fn a_change_writes_what_it_changes() {
 
     add(&mut story, 4, 80);
     check(&mut story, &[], &[], 15);
-    let refusals = &story.kernel.chains(Table::Filter)[&ChainName::KUBE_SERVICES].rules;
-    assert_eq!(refusals.len(), 1);
+    assert_eq!(refusals(&story), 1);
 
     set_endpoints(&mut story, 4, 80, vec!["10.0.4.1".into()]);
     check(&mut story, &[SVC4, SVC4_SEP], &[], 20);
-    assert_eq!(story.kernel.chains(Table::Filter)[&ChainName::KUBE_SERVICES].rules, []);
+    assert_eq!(refusals(&story), 0);
 
     set_endpoints(&mut story, 3, 80, vec!["10.0.3.2".into()]);
     check(&mut story, &[SVC3, SVC3_SEP_2], &[SVC3_SEP_1], 20);
@@ -84,18 +87,19 @@ fn a_change_writes_what_it_changes() {
     // The chain of the endpoint that stays is as it should be, and is not written.
     set_endpoints(&mut story, 3, 80, vec!["10.0.3.2".into(), "10.0.3.3".into()]);
     check(&mut story, &[SVC3, SVC3_SEP_3], &[], 23);
-    assert!(story.kernel.input.contains("--probability 0.5000000000 -j KUBE-SEP-DKCFIS26GWF2WLWC"));
+    assert!(story.input.contains("--probability 0.5000000000 -j KUBE-SEP-DKCFIS26GWF2WLWC"));
 
     check(&mut story, &[], &[], 23);
-    assert_eq!(story.kernel.input, "");
+    assert_eq!(story.input, "");
 
     // Somebody leads packets into a chain of ours, which must go.
     let foreign = SavedRule::Known(Rule::new([], Target::Jump(ChainName::parse(SVC4_SEP))));
-    story.kernel.chains(Table::Nat).get_mut(&ChainName::parse(SVC3)).unwrap().rules.push(foreign);
+    let nat = story.tables.tables.get_mut(&Table::Nat).unwrap();
+    nat.get_mut(&ChainName::parse(SVC3)).unwrap().rules.push(foreign);
     story.services.remove(&4);
     assert!(story.try_sync().is_err());
     assert!(story.proxier.is_full_due(story.now));
-    assert!(story.kernel.chains(Table::Nat).contains_key(&ChainName::parse(SVC4_SEP)));
+    assert!(story.tables.chains(Table::Nat).contains_key(&ChainName::parse(SVC4_SEP)));
 
     check(&mut story, &[SVC1, SVC1_SEP, SVC3, SVC3_SEP_2, SVC3_SEP_3], &[SVC4_SEP, SVC4], 18);
 }
@@ -134,7 +138,7 @@ fn large_clusters_are_told_less_often_and_in_fewer_words() {
     story.now += Duration::from_secs(3601);
     assert!(!story.proxier.is_full_due(story.now));
     assert_eq!(story.sync().kind, Kind::Partial);
-    assert_eq!(story.kernel.input, "");
+    assert_eq!(story.input, "");
 
     story.proxier.forget_installed();
     assert_eq!(story.sync().kind, Kind::Full);

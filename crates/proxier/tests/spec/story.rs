@@ -10,12 +10,13 @@ use proxier::family::Family;
 use proxier::option::{Host, Options};
 use proxier::proxier::{Proxier, Report};
 use proxier::render;
-use proxier::tables::TablesError;
+use proxier::ruleset::Ruleset;
+use proxier::tables::fake::FakeTables;
+use proxier::tables::{Tables, TablesError};
 use proxier::world::World;
 use serde_json::Value;
 
 use crate::cluster::{Cluster, Objects, THIS_NODE};
-use crate::kernel::{Kernel, assert_same};
 
 /// What `syncPeriod` is.
 pub(crate) const STALE_INTERVAL: Duration = Duration::from_secs(30);
@@ -30,7 +31,9 @@ pub(crate) struct Story {
     /// All endpoints; see [`Objects::set_endpoints`].
     pub(crate) endpoints: BTreeMap<usize, Value>,
     pub(crate) proxier: Proxier,
-    pub(crate) kernel: Kernel,
+    pub(crate) tables: FakeTables,
+    /// What the last sync wrote.
+    pub(crate) input: String,
 }
 
 impl Story {
@@ -45,7 +48,8 @@ impl Story {
             services: BTreeMap::new(),
             endpoints: BTreeMap::new(),
             proxier: Proxier::new(world, options, STALE_INTERVAL),
-            kernel: Kernel::default(),
+            tables: FakeTables::default(),
+            input: String::new(),
         }
     }
 
@@ -53,17 +57,19 @@ impl Story {
         let mut changes = self.objects.set_services(&self.services.values().cloned().collect());
         changes.extend(self.objects.set_endpoints(&self.endpoints.values().cloned().collect()));
         changes.iter().for_each(|change| self.proxier.apply(change));
-        self.kernel.input.clear();
-        self.proxier.sync(&mut self.kernel, &self.host, self.now)
+        let written = self.tables.restored.len();
+        let result = self.proxier.sync(&mut self.tables, &self.host, self.now);
+        self.input = self.tables.restored[written..].concat();
+        result
     }
 
     pub(crate) fn sync(&mut self) -> Report {
-        self.try_sync().unwrap_or_else(|error| panic!("{error}\n{}", self.kernel.input))
+        self.try_sync().unwrap()
     }
 
     /// The input's lines with this beginning, without it.
     pub(crate) fn lines(&self, beginning: &str) -> Vec<&str> {
-        self.kernel.input.lines().filter_map(|line| line.strip_prefix(beginning)).collect()
+        self.input.lines().filter_map(|line| line.strip_prefix(beginning)).collect()
     }
 
     /// Chains of service ports that were written, without those that were declared to be deleted.
@@ -76,11 +82,19 @@ impl Story {
 
     pub(crate) fn assert_as_from_scratch(&self) {
         let ruleset = render::ruleset(self.proxier.world(), self.proxier.options(), &self.host);
-        assert_same(&self.kernel, &Kernel::holding(&ruleset));
+        assert_eq!(self.tables.tables, holding(&ruleset).tables);
     }
 }
 
 #[expect(clippy::disallowed_methods, reason = "some moment to count from; which one does not matter")]
 pub(crate) fn start() -> Instant {
     Instant::now()
+}
+
+/// Tables that hold nothing but a ruleset.
+pub(crate) fn holding(ruleset: &Ruleset) -> FakeTables {
+    let mut tables = FakeTables::default();
+    tables.ensure_jumps().unwrap();
+    tables.restore(&ruleset.restore_input()).unwrap();
+    tables
 }
