@@ -117,7 +117,9 @@ impl<T: Tables> FamilySync<T> {
     fn look_at_host(&mut self, now: Instant) {
         match host::addresses() {
             Ok(addresses) => self.host.addresses = addresses,
-            Err(error) => error!(ipFamily = %self.family(), err = %error, "Could not list the node's addresses"),
+            Err(error) => {
+                error!(ipFamily = %self.family(), err = %error, "Could not list the node's addresses")
+            }
         }
         if self.proxier.is_full_due(now) {
             host::ensure_counters(&mut self.host);

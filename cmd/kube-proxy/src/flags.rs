@@ -12,6 +12,8 @@ use std::path::PathBuf;
 
 use config::Config;
 
+pub(crate) use complete::{Notice, Refusal};
+
 use command::Given;
 use table::Target;
 use version::{RELEASE, VersionFlag};

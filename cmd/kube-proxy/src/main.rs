@@ -1,26 +1,106 @@
 //! kube-proxy: parse, configure, run, exit code.
+
 mod family;
+mod flags;
+mod log;
 mod pace;
+mod run;
+mod signal;
 mod source;
 mod start;
 mod sync;
 mod sysctl;
 
-fn main() -> anyhow::Result<()> {
-    let args: Vec<String> = std::env::args().collect();
-    let get = |n: &str| args.iter().position(|a| a == n).map(|i| args[i + 1].clone());
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    let text = std::fs::read_to_string(get("--config").unwrap())?;
-    let config = config::decode(&text)?.config.check().map_err(|e| anyhow::anyhow!("{e:?}"))?;
-    let (tx, rx) = std::sync::mpsc::channel();
-    source::follow_directory(get("--manifests").unwrap().into(), tx)?;
-    let first = rx.recv()?;
-    let sync::Wake::Changed(batch) = first else { return Ok(()) };
-    let node = start::identify(&get("--hostname-override").unwrap(), &config, &batch)?;
-    let mut families = start::families(&config, &node)?;
-    let (tx2, rx2) = std::sync::mpsc::channel();
-    tx2.send(sync::Wake::Changed(batch))?;
-    std::thread::spawn(move || { for w in rx { let _ = tx2.send(w); } });
-    sync::run(&rx2, &mut families);
-    Ok(())
+use std::fs;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use config::Checked;
+use proxier::host;
+use tracing::{error, info, warn};
+
+use flags::{Flags, Notice, Refusal, Stop};
+use log::{Format, Log};
+use run::Plan;
+
+fn main() -> ExitCode {
+    let flags = match Flags::parse(std::env::args().skip(1)) {
+        Ok(flags) => flags,
+        Err(stop) => return answer(&stop),
+    };
+    flags.deprecations.iter().for_each(|line| eprintln!("{line}"));
+    match execute(&flags, &log::init_early()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error!(err = format!("{error:#}"), "command failed");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "help and version are what was asked for")]
+fn answer(stop: &Stop) -> ExitCode {
+    match stop {
+        Stop::Answer(text) => print!("{text}"),
+        Stop::Refusal(text) => eprint!("{text}"),
+    }
+    ExitCode::from(stop.exit_code())
+}
+
+fn execute(flags: &Flags, log: &Log) -> Result<()> {
+    let config = configure(flags, log)?;
+    for (name, value) in flags.values() {
+        info!(v = 1, "FLAG: --{name}={value:?}");
+    }
+    let typed = &flags.typed;
+    if let Some(path) = &typed.write_config_to {
+        fs::write(path, config.config.to_yaml()).with_context(|| format!("open {}", path.display()))?;
+        info!(file = %path.display(), "Wrote configuration");
+        return Ok(());
+    }
+    let node_name = node_name(&config)?;
+    let Some(manifests) = typed.manifests.clone() else {
+        bail!("no source of Services and EndpointSlices: give --manifests DIR")
+    };
+    let plan = Plan { manifests, node_name, init_only: typed.init_only };
+    let result = run::run(plan, &config);
+    if let Err(error) = &result {
+        error!(err = format!("{error:#}"), "Error running ProxyServer");
+    }
+    result
+}
+
+/// Flags and file together, checked; from here on the log is as they say.
+fn configure(flags: &Flags, log: &Log) -> Result<Checked, Refusal> {
+    let file = flags.typed.config.as_ref().map(|path| {
+        fs::read_to_string(path).map_err(|error| Refusal::Unreadable { path: path.clone(), error })
+    });
+    let completed = flags.complete(file.transpose()?.as_deref())?;
+    completed.notices.iter().for_each(say);
+    completed.check_logging()?;
+    let logging = &completed.config.logging;
+    let format = if logging.format == "json" { Format::Json } else { Format::Text };
+    let vmodule: Vec<_> =
+        logging.vmodule.iter().map(|module| (module.file_pattern.clone(), module.verbosity)).collect();
+    log.configure(format, logging.verbosity, &vmodule);
+    completed.check()
+}
+
+fn say(notice: &Notice) {
+    match notice {
+        Notice::Lenient(error) => info!(err = error, "Using lenient decoding as strict decoding failed"),
+        Notice::Mode => info!("{notice}"),
+        Notice::Gate(gate) => warn!("{gate}"),
+    }
+}
+
+/// The override, or what the host calls itself, in lower case.
+fn node_name(config: &Checked) -> Result<String> {
+    let typed = config.config.hostname_override.trim();
+    let name = if typed.is_empty() { host::name() } else { typed.to_owned() };
+    let name = name.trim().to_lowercase();
+    if name.is_empty() {
+        bail!("empty hostname is invalid");
+    }
+    Ok(name)
 }

@@ -11,7 +11,7 @@ const LAST_RETRY: Duration = Duration::from_secs(30);
 
 /// The pace of one family's syncs.
 #[derive(Clone, Debug)]
-pub struct Pace {
+pub(crate) struct Pace {
     min_interval: Duration,
     asked: Option<Instant>,
     last_end: Option<Instant>,
@@ -20,34 +20,35 @@ pub struct Pace {
 
 impl Pace {
     /// Syncs are `min_interval` (`minSyncPeriod`) apart, counted from the end of one to the begin of the next.
-    pub fn new(min_interval: Duration) -> Self {
+    pub(crate) fn new(min_interval: Duration) -> Self {
         Self { min_interval, asked: None, last_end: None, failures: 0 }
     }
 
     /// Something happened that a sync should take into account.
-    pub fn ask(&mut self, now: Instant) {
+    pub(crate) fn ask(&mut self, now: Instant) {
         self.asked.get_or_insert(now);
     }
 
     /// A sync ended, and all is as it should be.
-    pub fn succeeded(&mut self, now: Instant) {
+    pub(crate) fn succeeded(&mut self, now: Instant) {
         *self = Self { last_end: Some(now), ..Self::new(self.min_interval) };
     }
 
     /// A sync ended, and must be tried again.
-    pub fn failed(&mut self, now: Instant) {
+    pub(crate) fn failed(&mut self, now: Instant) {
         *self = Self { last_end: Some(now), failures: self.failures + 1, ..Self::new(self.min_interval) };
     }
 
     /// How many syncs failed since one succeeded.
-    pub fn failures(&self) -> u32 {
+    pub(crate) fn failures(&self) -> u32 {
         self.failures
     }
 
     /// When the next sync is due; absent if nobody asked for one.
-    pub fn next(&self) -> Option<Instant> {
+    pub(crate) fn next(&self) -> Option<Instant> {
         let retry = self.last_end.filter(|_| self.failures > 0).map(|end| end + self.retry_after());
-        let asked = self.asked.map(|asked| self.last_end.map_or(asked, |end| asked.max(end + self.min_interval)));
+        let asked =
+            self.asked.map(|asked| self.last_end.map_or(asked, |end| asked.max(end + self.min_interval)));
         [retry, asked].into_iter().flatten().min()
     }
 

@@ -6,7 +6,7 @@ use std::fs;
 
 use anyhow::{Context, Result, bail};
 use config::Checked;
-use informer::change::{Batch, Change};
+use informer::change::Batch;
 use proxier::family::Family;
 use proxier::host;
 use proxier::iptables::Iptables;
@@ -17,6 +17,7 @@ use proxier::world::World;
 use tracing::{error, info};
 
 use crate::family::FamilySync;
+use crate::log::Json;
 use crate::sysctl;
 
 /// This node, from its Node object if the initial state holds one, else from the host.
@@ -24,18 +25,14 @@ use crate::sysctl;
 /// # Errors
 /// The host's addresses cannot be listed.
 pub(crate) fn identify(name: &str, config: &Checked, initial: &Batch) -> Result<NodeIdentity> {
-    let node = initial.changes.iter().find_map(|change| match change {
-        Change::SetNode(node) if node.name == name => Some(node.as_ref()),
-        _ => None,
-    });
     let addresses = host::addresses().context("can't list the host's addresses")?;
-    let identity = NodeIdentity::new(name, node, &addresses, config.bind_address);
+    let identity = NodeIdentity::new(name, initial.node(name), &addresses, config.bind_address);
     let ips = &identity.ips;
     if ips.of(ips.primary).is_loopback() {
         error!(node = name, "Can't determine this node's IP, assuming loopback");
     }
-    let [v4, v6] = Family::ALL.map(|family| ips.of(family));
-    info!(node = name, primaryIPFamily = %ips.primary, ipv4 = %v4, ipv6 = %v6, "Node IPs");
+    let all = Family::ALL.map(|family| ips.of(family));
+    info!(node = name, primaryIPFamily = %ips.primary, NodeIPs = %Json(&all), "Retrieved node IPs");
     Ok(identity)
 }
 
@@ -80,16 +77,23 @@ fn is_ipv6_enabled() -> bool {
     fs::exists("/proc/net/if_inet6").unwrap_or(false) && disabled.map_or(true, |value| value.trim() != "1")
 }
 
-fn worker(family: Family, tables: Iptables, config: &Checked, node: &NodeIdentity) -> Result<FamilySync<Iptables>> {
+fn worker(
+    family: Family,
+    tables: Iptables,
+    config: &Checked,
+    node: &NodeIdentity,
+) -> Result<FamilySync<Iptables>> {
     let version = tables.version().map_or("unknown".to_owned(), ToString::to_string);
     info!(ipFamily = %family, version, "Using iptables");
-    let tools = Tools { random_fully: tables.features().random_fully, is_tcp_liberal: sysctl::is_tcp_liberal() };
+    let tools =
+        Tools { random_fully: tables.features().random_fully, is_tcp_liberal: sysctl::is_tcp_liberal() };
     let options = Options::new(family, config, node, tools)?;
     if options.localhost_node_ports {
         info!(ipFamily = %family, "Node ports answer on localhost: route_localnet is set");
         sysctl::route_localnet().context("unable to create proxier")?;
     }
-    let (min_sync_period, sync_period) = (config.config.min_sync_period.to_std(), config.config.sync_period.to_std());
+    let (min_sync_period, sync_period) =
+        (config.config.min_sync_period.to_std(), config.config.sync_period.to_std());
     let proxier = Proxier::new(World::new(family, &node.name), options, sync_period);
     Ok(FamilySync::new(proxier, tables, min_sync_period, sync_period))
 }

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Instant;
 
-use informer::change::{Batch, Change};
+use informer::change::Batch;
 use informer::object::Complaint;
 use proxier::tables::Tables;
 use tracing::warn;
@@ -23,28 +23,28 @@ pub(crate) enum Wake {
     Shutdown,
 }
 
-/// Turns until told to end, or until nobody is left to tell.
-pub(crate) fn run<T: Tables + Send>(wakes: &Receiver<Wake>, families: &mut [FamilySync<T>]) {
-    let mut synced = false;
+/// Begins with everything that existed at the start, and turns until told to end, or until nobody is
+/// left to tell.
+pub(crate) fn run<T: Tables + Send>(initial: Batch, wakes: &Receiver<Wake>, families: &mut [FamilySync<T>]) {
+    take_in(&initial, families);
+    drop(initial);
     loop {
-        let wake = match (synced, next(families)) {
-            (true, Some(due)) => wakes.recv_timeout(due.saturating_duration_since(Instant::now())),
-            (_, _) => wakes.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        turn(families);
+        let wake = match next(families) {
+            Some(due) => wakes.recv_timeout(due.saturating_duration_since(Instant::now())),
+            None => wakes.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
         match wake {
-            Ok(Wake::Changed(batch)) => synced |= take_in(&batch, families),
+            Ok(Wake::Changed(batch)) => take_in(&batch, families),
             Ok(Wake::Shutdown) | Err(RecvTimeoutError::Disconnected) => return,
             Err(RecvTimeoutError::Timeout) => {}
         }
         // Whatever is known already is taken into account before any rule is written.
         for wake in wakes.try_iter() {
             match wake {
-                Wake::Changed(batch) => synced |= take_in(&batch, families),
+                Wake::Changed(batch) => take_in(&batch, families),
                 Wake::Shutdown => return,
             }
-        }
-        if synced {
-            turn(families);
         }
     }
 }
@@ -54,17 +54,15 @@ fn next<T: Tables>(families: &[FamilySync<T>]) -> Option<Instant> {
     families.iter().map(|family| family.next(now)).min()
 }
 
-/// Tells whether everything that existed at the start is known by now.
-fn take_in<T: Tables>(batch: &Batch, families: &mut [FamilySync<T>]) -> bool {
+fn take_in<T: Tables>(batch: &Batch, families: &mut [FamilySync<T>]) {
     log_complaints(&batch.complaints);
     for change in &batch.changes {
         families.iter_mut().for_each(|family| family.apply(change));
     }
-    batch.changes.contains(&Change::Synced)
 }
 
 /// Logs what could not be used of the objects.
-pub(crate) fn log_complaints(complaints: &[Complaint]) {
+fn log_complaints(complaints: &[Complaint]) {
     for Complaint { object, field, value, reason } in complaints {
         warn!(object, field, value, reason, "Ignored what cannot be used");
     }

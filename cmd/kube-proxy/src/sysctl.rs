@@ -24,7 +24,7 @@ const MOST_CONNECTIONS: u64 = 1_048_576;
 ///
 /// # Errors
 /// A setting could not be read or written.
-pub fn set_conntrack(config: &Config) -> Result<()> {
+pub(crate) fn set_conntrack(config: &Config) -> Result<()> {
     set_conntrack_entries(config).context("could not set conntrack parameters from kube-proxy configuration")
 }
 
@@ -44,12 +44,12 @@ fn set_conntrack_entries(config: &Config) -> Result<()> {
 ///
 /// # Errors
 /// The setting could not be written.
-pub fn route_localnet() -> Result<()> {
+pub(crate) fn route_localnet() -> Result<()> {
     set(ROUTE_LOCALNET, 1)
 }
 
 /// Whether conntrack accepts out-of-window packets; not if that cannot be told.
-pub fn is_tcp_liberal() -> bool {
+pub(crate) fn is_tcp_liberal() -> bool {
     get(TCP_BE_LIBERAL).is_ok_and(|value| value != 0)
 }
 
@@ -152,7 +152,9 @@ mod tests {
 
     #[test]
     fn cpu_lists_are_counted() {
-        for (list, expected) in [("0", Some(1)), ("0-3", Some(4)), ("0-3,8,10-11", Some(7)), ("", None), ("3-0", None)] {
+        for (list, expected) in
+            [("0", Some(1)), ("0-3", Some(4)), ("0-3,8,10-11", Some(7)), ("", None), ("3-0", None)]
+        {
             assert_eq!(count_ranges(list), expected, "{list:?}");
         }
     }

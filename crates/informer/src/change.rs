@@ -36,3 +36,18 @@ pub struct Batch {
     /// Fields and documents that could not be used.
     pub complaints: Vec<Complaint>,
 }
+
+impl Batch {
+    /// The Node of this name, if it is told of.
+    pub fn node(&self, name: &str) -> Option<&Node> {
+        self.changes.iter().find_map(|change| {
+            if let Change::SetNode(node) = change
+                && node.name == name
+            {
+                Some(node.as_ref())
+            } else {
+                None
+            }
+        })
+    }
+}

@@ -126,8 +126,9 @@ impl Proxier {
             Some(_) | None => look(tables)?,
         };
         let dirty = self.world.take_dirty();
-        let wanted = self.wanted(&applied, &dirty, host, now);
-        let (rendered, stale) = (wanted.ports.len(), wanted.stale);
+        let stale = self.stale_chains(now);
+        let wanted = self.wanted(&applied, &dirty, host, stale);
+        let rendered = wanted.ports.len();
         let transaction = plan(&applied, wanted);
         if !transaction.is_empty() {
             tables.restore(&transaction.input)?;
@@ -141,7 +142,15 @@ impl Proxier {
         Ok(Report::of(kind, rendered, written, installed))
     }
 
-    fn wanted(&self, applied: &Applied, dirty: &Dirty, host: &Host, now: Instant) -> Wanted {
+    /// What a full sync would feed to iptables-restore where nothing of ours is installed.
+    pub fn full_input(mut self, host: &Host) -> Vec<u8> {
+        let dirty = self.world.take_dirty();
+        let applied = Applied::Unknown { existing: BTreeSet::new() };
+        let wanted = self.wanted(&applied, &dirty, host, StaleChains::Delete);
+        plan(&applied, wanted).input
+    }
+
+    fn wanted(&self, applied: &Applied, dirty: &Dirty, host: &Host, stale: StaleChains) -> Wanted {
         let context = Context::of(&self.world, &self.options, host);
         let services: Vec<_> = match (applied, dirty) {
             (Applied::Known(_), Dirty::Services(names)) => names.iter().collect(),
@@ -155,7 +164,7 @@ impl Proxier {
             Applied::Unknown { .. } => BTreeSet::new(),
             Applied::Known(installed) => gone(installed, dirty, &ports),
         };
-        Wanted { fixed: render::fixed(&context), ports, gone, stale: self.stale_chains(now) }
+        Wanted { fixed: render::fixed(&context), ports, gone, stale }
     }
 
     fn stale_chains(&self, now: Instant) -> StaleChains {

@@ -1,0 +1,72 @@
+//! Puts the parts together and runs them: source, node, families, loop.
+//!
+//! Knows nothing of flags and of how the configuration came about.
+
+use std::path::PathBuf;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
+
+use anyhow::{Context, Result};
+use config::Checked;
+use informer::change::{Batch, Change};
+use tracing::info;
+
+use crate::signal::Signals;
+use crate::sync::{self, Wake};
+use crate::{source, start};
+
+/// What is to be run, besides the configuration.
+pub(crate) struct Plan {
+    /// The directory that stands in for the API server.
+    pub(crate) manifests: PathBuf,
+    /// This node's name.
+    pub(crate) node_name: String,
+    /// Whether the process ends once kernel settings are applied, before any rule is written.
+    pub(crate) init_only: bool,
+}
+
+/// Runs until the process is told to end.
+///
+/// # Errors
+/// Something that is needed at the start is missing.
+pub(crate) fn run(plan: Plan, config: &Checked) -> Result<()> {
+    let (wakes, woken) = mpsc::channel();
+    run_io(wakes.clone())?;
+    source::follow_directory(plan.manifests, wakes)?;
+    let Some(initial) = initial_state(&woken) else { return Ok(()) };
+    let node = start::identify(&plan.node_name, config, &initial)?;
+    let mut families = start::families(config, &node)?;
+    if plan.init_only {
+        info!("System initialized and --init-only specified");
+        return Ok(());
+    }
+    sync::run(initial, &woken, &mut families);
+    Ok(())
+}
+
+/// Starts the thread that does everything that waits for the outside: signals.
+fn run_io(wakes: Sender<Wake>) -> Result<()> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().context("can't start tokio")?;
+    let signals = runtime.block_on(async { Signals::install() })?;
+    let run = move || runtime.block_on(signals.end(wakes));
+    thread::Builder::new().name("io".to_owned()).spawn(run).context("can't start a thread")?;
+    Ok(())
+}
+
+/// Everything that existed at the start; nothing if the process is to end before it is known.
+fn initial_state(woken: &Receiver<Wake>) -> Option<Batch> {
+    let mut initial = Batch::default();
+    loop {
+        match woken.recv() {
+            Ok(Wake::Changed(batch)) => {
+                initial.changes.extend(batch.changes);
+                initial.complaints.extend(batch.complaints);
+                if initial.changes.contains(&Change::Synced) {
+                    return Some(initial);
+                }
+            }
+            Ok(Wake::Shutdown) | Err(_) => return None,
+        }
+    }
+}
