@@ -61,10 +61,10 @@ pub(crate) fn read(text: &str) -> Result<Node, YamlError> {
     })
 }
 
-/// The greatest number of brackets open at once, counting also those in strings.
+/// The greatest number of brackets open at once, counting also those in strings, but not in lines of comment.
 fn brackets(text: &str) -> usize {
     let (mut open, mut most) = (0_usize, 0);
-    for byte in text.bytes() {
+    for byte in text.lines().filter(|line| !line.trim_start().starts_with('#')).flat_map(str::bytes) {
         match byte {
             b'[' | b'{' => open += 1,
             b']' | b'}' => open = open.saturating_sub(1),

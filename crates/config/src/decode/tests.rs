@@ -337,7 +337,10 @@ fn wrong_types_name_the_field() {
         ("enableProfiling: 'true'", r#"enableProfiling: must be true or false, not the string "true""#),
         ("enableProfiling: 'yes'", r#"enableProfiling: must be true or false, not the string "yes""#),
         ("enableProfiling: 1", "enableProfiling: must be true or false, not the number 1"),
-        ("clientConnection: {qps: '5'}", r#"clientConnection.qps: must be a 32-bit number, not the string "5""#),
+        (
+            "clientConnection: {qps: '5'}",
+            r#"clientConnection.qps: must be a 32-bit number, not the string "5""#,
+        ),
         ("clientConnection: {qps: 1e300}", "clientConnection.qps: must be a 32-bit number, not the number 1"),
         ("clientConnection: []", "clientConnection: must be an object, not a list"),
         ("configSyncPeriod: 5", r#"configSyncPeriod: must be a duration such as "30s", not the number 5"#),

@@ -72,6 +72,7 @@ fn limit(input: &str) -> String {
 fn size_and_nesting_are_bounded() {
     assert_eq!(limit(&"# more\n".repeat(200_000)), "larger than 1048576 bytes");
     assert_eq!(limit(&"[".repeat(20_000)), "nested more than 64 brackets deep");
+    assert_eq!(read(&"  # a smile :-[\n".repeat(1000)), Ok(Node::Null));
     let deep_block = "- ".repeat(100_000);
     assert!(matches!(read(&deep_block), Err(YamlError::Syntax(_))));
 }
