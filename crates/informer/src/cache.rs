@@ -50,7 +50,7 @@ impl Object {
 /// All objects known to exist, of the kinds that one source tells of.
 ///
 /// A source that lists each kind by itself keeps one cache per kind.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cache {
     objects: BTreeMap<Key, Object>,
 }

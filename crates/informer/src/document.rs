@@ -33,10 +33,11 @@ pub(crate) struct Fault {
 }
 
 /// The documents in `bytes`: YAML separated by lines of `---`, JSON objects one after the other, or both.
-pub(crate) fn split(bytes: &[u8]) -> Vec<Document> {
+pub(crate) fn split(bytes: &[u8]) -> impl Iterator<Item = Document> {
     let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
-    let contents = pieces(bytes).into_iter().filter(|piece| !piece.is_empty()).flat_map(Piece::parse);
-    contents.enumerate().map(|(index, content)| Document { number: index + 1, content }).collect()
+    let pieces = Pieces { rest: Some(bytes), lines_before: 0 };
+    let contents = pieces.filter(|piece| !piece.is_empty()).flat_map(Piece::parse);
+    contents.enumerate().map(|(index, content)| Document { number: index + 1, content })
 }
 
 /// The part of a file between two separators.
@@ -47,29 +48,40 @@ struct Piece<'a> {
     lines_before: usize,
 }
 
-/// Cuts at lines that start with `---` or `...`, which YAML allows nowhere else.
-fn pieces(bytes: &[u8]) -> Vec<Piece<'_>> {
-    let mut pieces = Vec::new();
-    let mut start = 0;
-    let mut lines_before = 0;
-    let mut at = 0;
-    for (number, line) in bytes.split_inclusive(|&byte| byte == b'\n').enumerate() {
-        if let Some(skipped) = separator(line) {
-            pieces.push(Piece { bytes: &bytes[start..at], lines_before });
-            start = at + skipped;
-            lines_before = number;
+/// The pieces of a file from some place on. It is cut at lines that start with `---` or `...`, which
+/// YAML allows nowhere else.
+struct Pieces<'a> {
+    rest: Option<&'a [u8]>,
+    /// Number of lines of the file before `rest`.
+    lines_before: usize,
+}
+
+impl<'a> Iterator for Pieces<'a> {
+    type Item = Piece<'a>;
+
+    fn next(&mut self) -> Option<Piece<'a>> {
+        let rest = self.rest.take()?;
+        let lines_before = self.lines_before;
+        let mut end = 0;
+        for (number, line) in rest.split_inclusive(|&byte| byte == b'\n').enumerate() {
+            if let Some(skipped) = separator(line) {
+                self.rest = Some(&rest[end + skipped..]);
+                self.lines_before = lines_before + number;
+                break;
+            }
+            end += line.len();
         }
-        at += line.len();
+        Some(Piece { bytes: &rest[..end], lines_before })
     }
-    pieces.push(Piece { bytes: &bytes[start..], lines_before });
-    pieces
 }
 
 /// How many bytes of `line` belong to no document, if it separates two of them.
 fn separator(line: &[u8]) -> Option<usize> {
     let is_end = line.get(3).is_none_or(u8::is_ascii_whitespace);
     match line.get(..3)? {
-        b"---" if is_end => Some(3),
+        b"---" if is_end => {
+            Some(3 + line[3..].iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count())
+        }
         // Without the line's end, so that lines are still counted right.
         b"..." if is_end => Some(line.strip_suffix(b"\n").unwrap_or(line).len()),
         _ => None,

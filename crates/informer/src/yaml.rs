@@ -5,12 +5,9 @@
 mod nesting;
 mod value;
 
-use std::cell::Cell;
-
-use serde::de::DeserializeSeed;
 use serde_json::Value;
 
-use value::Bounded;
+use value::Checked;
 
 #[cfg(test)]
 mod tests;
@@ -54,35 +51,27 @@ pub(crate) fn parse(text: &str) -> Vec<Result<Value, SyntaxError>> {
 }
 
 fn parse_json(text: &str) -> Vec<Result<Value, SyntaxError>> {
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let budget = value::budget();
-    let mut values = Vec::new();
-    while deserializer.end().is_err() {
-        match Bounded::new(&budget).deserialize(&mut deserializer) {
-            Ok(value) => values.push(Ok(value)),
-            Err(error) => {
-                let reason = without_place(error.to_string(), error.line(), error.column());
-                values.push(Err(SyntaxError { line: Some(error.line()), reason }));
-                break;
-            }
-        }
-    }
-    values
+    let values = serde_json::Deserializer::from_str(text).into_iter::<Checked>();
+    let value = |value: Result<Checked, serde_json::Error>| {
+        value.map(|checked| checked.0).map_err(|error| SyntaxError {
+            line: Some(error.line()),
+            reason: without_place(error.to_string(), error.line(), error.column()),
+        })
+    };
+    values.map(value).collect()
 }
 
 fn parse_yaml(text: &str) -> Result<Value, SyntaxError> {
     if nesting::deepest(text) > DEEPEST {
         return Err(SyntaxError::somewhere(value::too_deep()));
     }
-    let budget: Cell<usize> = value::budget();
-    Bounded::new(&budget).deserialize(serde_yaml::Deserializer::from_str(text)).map_err(|error| {
-        match error.location() {
-            Some(at) => SyntaxError {
-                line: Some(at.line()),
-                reason: without_place(error.to_string(), at.line(), at.column()),
-            },
-            None => SyntaxError::somewhere(error.to_string()),
-        }
+    let value = serde_yaml::from_str::<Checked>(text);
+    value.map(|checked| checked.0).map_err(|error| match error.location() {
+        Some(at) => SyntaxError {
+            line: Some(at.line()),
+            reason: without_place(error.to_string(), at.line(), at.column()),
+        },
+        None => SyntaxError::somewhere(error.to_string()),
     })
 }
 

@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 
 use crate::cache::Object;
 use crate::document::{self, Fault};
-use crate::object::Complaint;
+use crate::object::complaint::{self, Complaint};
 
 use super::kind::{self, Found, Identity};
 
@@ -51,14 +51,14 @@ impl File {
         match found {
             Ok(Found { about, objects, complaints }) => {
                 self.statements.push(Statement { about, objects, place: place.to_owned() });
-                self.complaints.extend(complaints.into_iter().map(|complaint| Complaint {
-                    object: format!("{place}: {}", complaint.object),
-                    ..complaint
-                }));
+                for complaint in complaints {
+                    let object = format!("{place}: {}", complaint.object);
+                    complaint::push(&mut self.complaints, Complaint { object, ..complaint });
+                }
             }
             Err(Fault { field, value, reason }) => {
                 self.is_incomplete = true;
-                self.complaints.push(Complaint::new(place, field, value, reason));
+                complaint::push(&mut self.complaints, Complaint::new(place, field, value, reason));
             }
         }
     }

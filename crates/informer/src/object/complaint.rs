@@ -10,7 +10,7 @@ pub struct Complaint {
     /// Kind and name, as in `Service demo/web`; in a directory of manifests after the file and the
     /// document, as in `web.yaml document 2: Service demo/web`.
     pub object: String,
-    /// Path of the field, as in `spec.ports[0].port`.
+    /// Path of the field, as in `spec.ports[0].port`; empty if it is about the whole.
     pub field: String,
     /// The value as it was given; a long one is cut short.
     pub value: String,
@@ -36,7 +36,15 @@ impl Complaint {
 
 impl fmt::Display for Complaint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}: {:?}: {}", self.object, self.field, self.value, self.reason)
+        let Self { object, field, value, reason } = self;
+        write!(f, "{object}: ")?;
+        if !field.is_empty() {
+            write!(f, "{field}: ")?;
+        }
+        if !field.is_empty() || !value.is_empty() {
+            write!(f, "{value:?}: ")?;
+        }
+        f.write_str(reason)
     }
 }
 
@@ -48,6 +56,18 @@ pub(crate) fn shortened(value: &str) -> String {
     match value.char_indices().nth(LONGEST_VALUE) {
         Some((end, _)) => format!("{}...", &value[..end]),
         None => value.to_owned(),
+    }
+}
+
+/// The most complaints about one thing.
+const MOST: usize = 100;
+
+/// Adds a complaint unless the list is full; a full one ends by saying so.
+pub(crate) fn push(list: &mut Vec<Complaint>, complaint: Complaint) {
+    if list.len() + 1 < MOST {
+        list.push(complaint);
+    } else if list.len() < MOST {
+        list.push(Complaint::new(complaint.object, "", "", "has more faults, which are not listed"));
     }
 }
 
@@ -64,10 +84,42 @@ impl Complaints {
     }
 
     pub(crate) fn add(&mut self, field: impl fmt::Display, value: impl fmt::Display, reason: &str) {
-        self.list.push(Complaint::new(&self.object, field, value, reason));
+        push(&mut self.list, Complaint::new(&self.object, field, value, reason));
     }
 
     pub(crate) fn into_list(self) -> Vec<Complaint> {
         self.list
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Complaints;
+
+    #[test]
+    fn there_is_an_end_to_complaints() {
+        let mut complaints = Complaints::about("Service demo/web");
+        for index in 0..1000 {
+            complaints.add(format_args!("spec.externalIPs[{index}]"), "x", "is not an IP address");
+        }
+        let list = complaints.into_list();
+        assert_eq!(list.len(), 100);
+        assert_eq!(list[98].field, "spec.externalIPs[98]");
+        assert_eq!(list[99].to_string(), "Service demo/web: has more faults, which are not listed");
+    }
+
+    #[test]
+    fn what_is_unknown_is_not_printed() {
+        for (field, value, expected) in [
+            ("spec.type", "a\nb", "Service demo/web: spec.type: \"a\\nb\": is bad"),
+            ("spec.clusterIP", "", "Service demo/web: spec.clusterIP: \"\": is bad"),
+            ("", "x", "Service demo/web: \"x\": is bad"),
+            ("", "", "Service demo/web: is bad"),
+        ] {
+            assert_eq!(
+                super::Complaint::new("Service demo/web", field, value, "is bad").to_string(),
+                expected
+            );
+        }
     }
 }

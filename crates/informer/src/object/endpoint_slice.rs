@@ -1,6 +1,8 @@
 //! An EndpointSlice as a proxy sees it.
 
 pub(crate) mod parse;
+#[cfg(test)]
+mod tests;
 
 use std::net::IpAddr;
 use std::num::NonZeroU16;

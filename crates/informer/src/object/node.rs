@@ -1,6 +1,8 @@
 //! A Node as a proxy sees it.
 
 mod parse;
+#[cfg(test)]
+mod tests;
 
 use std::net::IpAddr;
 

@@ -1,6 +1,8 @@
 //! A Service as a proxy sees it.
 
 mod parse;
+#[cfg(test)]
+mod tests;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU16;

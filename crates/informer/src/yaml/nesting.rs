@@ -6,7 +6,7 @@
 
 /// How deep `[` and `{` are nested at most.
 pub(super) fn deepest(text: &str) -> usize {
-    let mut scan = Scan { bytes: text.as_bytes(), at: 0, line_start: 0, parent: None, deepest: 0 };
+    let mut scan = Scan { bytes: text.as_bytes(), at: 0, line_start: 0, parent: 0, deepest: 0 };
     while let Some(byte) = scan.peek() {
         scan.block_token(byte);
     }
@@ -18,8 +18,9 @@ struct Scan<'a> {
     at: usize,
     /// Where the line of `at` starts.
     line_start: usize,
-    /// Column of the innermost key or list mark: a literal text must be indented further.
-    parent: Option<usize>,
+    /// Column of the innermost key or list mark: a literal text must be indented further, and by one
+    /// at least if there is none.
+    parent: usize,
     deepest: usize,
 }
 
@@ -53,7 +54,7 @@ impl Scan<'_> {
             b' ' | b'\t' | b'\r' | b'\n' => self.advance(),
             b'#' => self.skip_until(|byte| byte == b'\n'),
             b'-' | b'?' if self.is_blank(1) => {
-                self.parent = Some(column);
+                self.parent = column;
                 self.advance();
             }
             b':' if self.is_blank(1) => self.advance(),
@@ -74,7 +75,7 @@ impl Scan<'_> {
     /// What began at `column` is a key if a colon follows.
     fn note_key(&mut self, column: usize) {
         if self.peek() == Some(b':') {
-            self.parent = Some(column);
+            self.parent = column;
         }
     }
 
@@ -96,6 +97,7 @@ impl Scan<'_> {
             self.advance();
             match byte {
                 b'\\' if quote == b'"' => self.advance(),
+                b'\'' if quote == b'\'' && self.peek() == Some(b'\'') => self.advance(),
                 _ if byte == quote => return,
                 _ => {}
             }
@@ -117,7 +119,7 @@ impl Scan<'_> {
             let rest = &self.bytes[self.at.min(self.bytes.len())..];
             let indent = rest.iter().take_while(|&&byte| byte == b' ').count();
             let is_empty = rest.get(indent).is_none_or(|byte| matches!(byte, b'\r' | b'\n'));
-            if !is_empty && self.parent.is_some_and(|parent| indent <= parent) {
+            if !is_empty && indent <= self.parent {
                 return;
             }
             self.skip_until(|byte| byte == b'\n');

@@ -5,6 +5,7 @@
 use std::cell::Cell;
 use std::fmt;
 
+use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
@@ -12,8 +13,16 @@ use super::{DEEPEST, LONGEST};
 
 /// How much one document may come to, in nodes and bytes of text. Only aliases can make more of a
 /// document than it is long.
-pub(super) fn budget() -> Cell<usize> {
-    Cell::new(2 * LONGEST)
+const BUDGET: usize = 2 * LONGEST;
+
+/// A value that is within bounds.
+pub(super) struct Checked(pub(super) Value);
+
+impl<'de> Deserialize<'de> for Checked {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let budget = Cell::new(BUDGET);
+        Bounded { budget: &budget, levels: DEEPEST }.deserialize(deserializer).map(Self)
+    }
 }
 
 pub(super) fn too_deep() -> String {
@@ -22,16 +31,12 @@ pub(super) fn too_deep() -> String {
 
 /// One value, as deep as the levels and as large as the budget that are left.
 #[derive(Clone, Copy)]
-pub(super) struct Bounded<'a> {
+struct Bounded<'a> {
     budget: &'a Cell<usize>,
     levels: usize,
 }
 
-impl<'a> Bounded<'a> {
-    pub(super) fn new(budget: &'a Cell<usize>) -> Self {
-        Self { budget, levels: DEEPEST }
-    }
-
+impl Bounded<'_> {
     fn inner<E: Error>(self) -> Result<Self, E> {
         let levels = self.levels.checked_sub(1).ok_or_else(|| E::custom(too_deep()))?;
         Ok(Self { levels, ..self })
