@@ -17,11 +17,12 @@ use crate::wire::decode::{Message, Reply, messages};
 use crate::wire::encode::{self, Acknowledge};
 
 /// The table of the network namespace of the thread that first uses it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Netlink {
     /// Closed after every failure: a new one has no answers of old requests in it.
     socket: Option<Socket>,
     sequence: u32,
+    /// Of the size of the longest message that can be read.
     buffer: Vec<u8>,
 }
 
@@ -33,7 +34,19 @@ const BUCKETS: &str = "/proc/sys/net/netfilter/nf_conntrack_buckets";
 impl Netlink {
     /// A table whose socket is opened when it is first used.
     pub fn new() -> Netlink {
-        Netlink::default()
+        Netlink::with_buffer(BUFFER)
+    }
+
+    /// The same, reading so many bytes at once. Smaller ones give the CPU back more often and take longer in total;
+    /// if a message does not fit, the buffer grows.
+    pub fn with_buffer(bytes: usize) -> Netlink {
+        Netlink { socket: None, sequence: 0, buffer: vec![0; bytes.max(1)] }
+    }
+}
+
+impl Default for Netlink {
+    fn default() -> Netlink {
+        Netlink::new()
     }
 }
 
@@ -173,8 +186,7 @@ impl Netlink {
     ) -> Result<Received, Error> {
         let what = "read a netlink answer";
         let socket = self.socket.as_ref().ok_or(Error::TryAgain { what, errno: errno::NOTCONN })?;
-        let size = self.buffer.len().max(BUFFER);
-        self.buffer.resize(size, 0);
+        let size = self.buffer.len();
         let length = read(socket, &mut self.buffer).map_err(|error| io_error(what, &error))?;
         if length > size {
             self.buffer.resize(size * 2, 0);
@@ -305,4 +317,48 @@ mod errno {
 
 fn io_error(what: &'static str, error: &io::Error) -> Error {
     refused(what, error.raw_os_error().unwrap_or(errno::IO))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::Family;
+
+    #[test]
+    fn refusals_are_told_apart_by_what_can_be_done() {
+        for errno in [errno::PERM, errno::PROTONOSUPPORT, errno::AFNOSUPPORT, errno::INVAL] {
+            assert_eq!(refused("count", errno), Error::Unavailable { what: "count", errno });
+        }
+        for errno in [errno::BUSY, errno::NOMEM, errno::NOBUFS, 0, i32::MAX, -1] {
+            assert_eq!(refused("count", errno), Error::TryAgain { what: "count", errno });
+        }
+    }
+
+    #[test]
+    fn only_a_restricted_dump_can_have_its_filter_refused() {
+        for errno in [errno::INVAL, errno::OPNOTSUPP] {
+            assert_eq!(dump_refused(Scope::Udp(Family::V4), errno), Error::FilterRefused { errno });
+            assert_eq!(dump_refused(Scope::Everything, errno), Error::Unavailable { what: "dump", errno });
+        }
+        let no_right = Error::Unavailable { what: "dump", errno: errno::PERM };
+        assert_eq!(dump_refused(Scope::Udp(Family::V4), errno::PERM), no_right);
+    }
+
+    #[test]
+    fn answers_to_deletes() {
+        assert_eq!(outcome(0), Ok(Outcome::Deleted));
+        assert_eq!(outcome(errno::NOENT), Ok(Outcome::Gone));
+        assert_eq!(outcome(errno::BUSY), Ok(Outcome::Busy));
+        assert_eq!(outcome(errno::INVAL), Ok(Outcome::Refused(errno::INVAL)));
+        assert_eq!(outcome(i32::MAX), Ok(Outcome::Refused(i32::MAX)));
+        assert_eq!(outcome(errno::NOBUFS), Err(Error::TryAgain { what: "delete", errno: errno::NOBUFS }));
+        assert!(matches!(outcome(errno::PERM), Err(Error::Unavailable { .. })));
+    }
+
+    #[test]
+    fn where_there_is_no_socket_nothing_is_read() {
+        let mut netlink = Netlink::new();
+        let read = netlink.receive(|_| Ok(ControlFlow::Break(())));
+        assert!(matches!(read, Err(Error::TryAgain { errno: errno::NOTCONN, .. })));
+    }
 }

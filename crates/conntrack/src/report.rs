@@ -23,10 +23,8 @@ pub struct Report {
     pub findings: Findings,
     /// Front ends that still wait for a look of their own, second looks not counted.
     pub pending: usize,
-    /// If it was not completed: everything it covered will be looked at again.
+    /// If it was not completed: everything it covered will be looked at again. Why is in `findings.end`.
     pub failure: Option<Failure>,
-    /// What somebody should read.
-    pub warnings: Vec<Warning>,
 }
 
 /// Why a pass is made, by rising weight.
@@ -57,7 +55,7 @@ pub struct Findings {
     pub cpu: Duration,
     /// How it ended.
     pub end: End,
-    /// What was noticed on the way.
+    /// What somebody should read.
     pub warnings: Vec<Warning>,
 }
 
@@ -97,26 +95,13 @@ pub struct Affected {
     pub reasons: BTreeMap<Delete, u64>,
 }
 
-/// A pass that was not completed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What follows from a pass that was not completed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// What went wrong.
-    pub reason: FailureReason,
     /// Whether this is the first one since all families were fine. Only these need a log line.
     pub first: bool,
     /// Until when it waits at least.
     pub retry_in: Duration,
-}
-
-/// What kept a pass from completing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FailureReason {
-    /// The kernel failed.
-    Kernel(Error),
-    /// Each dump was interrupted, or the hash table resized under it.
-    Doubtful,
-    /// Entries could not be deleted that should be tried again.
-    Busy,
 }
 
 /// Something that should not happen.
@@ -189,13 +174,42 @@ impl fmt::Display for Occasion {
     }
 }
 
-impl fmt::Display for FailureReason {
+impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            FailureReason::Kernel(error) => error.fmt(f),
-            FailureReason::Doubtful => f.write_str("the conntrack table changed under each dump"),
-            FailureReason::Busy => f.write_str("conntrack entries could not be deleted yet"),
+            End::Complete => f.write_str("complete"),
+            End::Stopped => f.write_str("stopped"),
+            End::Doubtful => f.write_str("the conntrack table changed under each dump"),
+            End::Busy => f.write_str("some conntrack entries could not be deleted yet"),
+            End::Failed(error) => error.fmt(f),
         }
+    }
+}
+
+/// The line for the log of a pass that deleted something.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Findings { affected, .. } = &self.findings;
+        let (deleted, gone, failed) = (self.findings.deleted(), self.findings.gone(), self.findings.failed());
+        write!(f, "{} {}: {deleted} stale UDP conntrack entries deleted", self.family, self.occasion)?;
+        write!(f, " ({gone} gone before, {failed} failed)")?;
+        for (front_end, affected) in affected.iter().take(LISTED) {
+            write!(f, "; {front_end}{affected}")?;
+        }
+        match affected.len().saturating_sub(LISTED) {
+            0 => Ok(()),
+            more => write!(f, "; {more} more"),
+        }
+    }
+}
+
+/// Front ends named in one log line.
+const LISTED: usize = 10;
+
+impl fmt::Display for Affected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.service_ports.iter().try_for_each(|service_port| write!(f, " {service_port}"))?;
+        self.reasons.iter().try_for_each(|(reason, count)| write!(f, ", {count}: {reason}"))
     }
 }
 
@@ -221,5 +235,32 @@ impl fmt::Display for Warning {
                 front_ends.iter().try_for_each(|front_end| write!(f, " {front_end}"))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_line_says_how_many_for_whom_and_why() {
+        let affected = Affected {
+            service_ports: ["ns/dns:udp".into()].into(),
+            reasons: [(Delete::NotServing, 3), (Delete::Bypassing, 1)].into(),
+        };
+        let flow = crate::sample::flow("10.0.0.1:40001>10.96.0.10:53>10.1.0.8:53");
+        let stale = Stale { flow, reason: Delete::NotServing, outcome: Some(Outcome::Deleted) };
+        let findings = Findings {
+            stale: vec![stale; 4],
+            affected: (0..11).map(|n| (FrontEnd::NodePort(30000 + n), affected.clone())).collect(),
+            ..Findings::default()
+        };
+        let occasion = Occasion::Commit(Cause::Incremental);
+        let report = Report { family: Family::V4, occasion, findings, pending: 0, failure: None };
+        let line = report.to_string();
+        let begin = "IPv4 change: 4 stale UDP conntrack entries deleted (0 gone before, 0 failed); node port 30000 \
+                     ns/dns:udp, 3: the backend is not serving, 1: it bypasses the service; node port 30001 ";
+        assert!(line.starts_with(begin), "{line}");
+        assert!(line.ends_with("; 1 more"), "{line}");
     }
 }

@@ -82,7 +82,7 @@ fn an_entry_in_flight_is_found_by_the_second_look() {
     assert!(node.left().is_empty());
     node.wait(seconds(60));
     assert_eq!(node.times(), [0.0, 2.0, 12.0]);
-    assert_eq!(node.last().warnings, []);
+    assert_eq!(node.last().findings.warnings, []);
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn entries_that_keep_coming_are_a_warning() {
     node.wait(seconds(60));
     assert_eq!(node.times(), [0.0, 2.0, 12.0]);
     let front_ends = [crate::sample::front_end("10.96.0.10:53")].into();
-    assert_eq!(node.last().warnings, [Warning::Persisting { front_ends }]);
+    assert_eq!(node.last().findings.warnings, [Warning::Persisting { front_ends }]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::flow::{Entry, Family, Protocol};
 use crate::generation::{Cause, FrontEnd};
 use crate::kernel::{Error, Kernel, Outcome, Scope};
 use crate::rehearsal::Rehearsal;
-use crate::report::{End, FailureReason, Warning};
+use crate::report::{End, Warning};
 use crate::sample::{entry, generation, with_protocol};
 use crate::stale::{Delete, Keep, Verdict};
 
@@ -120,7 +120,8 @@ fn an_interrupted_dump_is_acted_on_and_repeated_three_times_at_most() {
     assert_eq!(node.left(), LEFT);
     assert_eq!(node.kernel.dumps(), 3);
     let report = node.last();
-    assert_eq!(report.failure.as_ref().map(|failure| &failure.reason), Some(&FailureReason::Doubtful));
+    assert!(report.failure.is_some());
+    assert_eq!(report.findings.end, End::Doubtful);
     assert_eq!(report.findings.deleted(), 2);
     assert!(report.pending > 0);
     node.wait(Duration::from_secs(1));
@@ -163,7 +164,7 @@ fn deleting_most_of_a_big_table_is_a_warning() {
     node.settle_now();
     let exact = |text: &str| FrontEnd::Exact(text.parse().unwrap());
     let biggest = vec![(exact("10.96.0.10:53"), 700), (exact("10.96.0.11:53"), 301)];
-    assert_eq!(node.last().warnings, [Warning::MassDeletion { stale: 1001, udp: 2001, biggest }]);
+    assert_eq!(node.last().findings.warnings, [Warning::MassDeletion { stale: 1001, udp: 2001, biggest }]);
     assert_eq!(node.kernel.entries.len(), 1000);
 }
 
@@ -174,7 +175,7 @@ fn deleting_half_or_little_is_none() {
         (0..1000u16).map(|port| entry(&format!("10.0.0.9:{}>10.96.0.10:53>10.1.0.9:53", 1024 + port)));
     node.kernel.entries = stale.collect();
     node.settle_now();
-    assert_eq!(node.last().warnings, []);
+    assert_eq!(node.last().findings.warnings, []);
 }
 
 #[test]
@@ -182,11 +183,11 @@ fn deletes_that_are_all_answered_gone_are_one_warning() {
     let mut node = node();
     node.kernel.delete_answer = Some(Outcome::Gone);
     node.settle_now();
-    assert_eq!(node.last().warnings, [Warning::AllGone { entries: 2 }]);
+    assert_eq!(node.last().findings.warnings, [Warning::AllGone { entries: 2 }]);
     assert_eq!((node.last().findings.deleted(), node.last().findings.gone()), (0, 2));
     node.wait(Duration::from_secs(20));
     assert_eq!(node.reports.len(), 2);
-    assert_eq!(node.last().warnings, []);
+    assert_eq!(node.last().findings.warnings, []);
 }
 
 #[test]
@@ -194,12 +195,13 @@ fn busy_entries_are_tried_again_and_refused_ones_are_not() {
     let mut node = node();
     node.kernel.delete_answer = Some(Outcome::Busy);
     node.settle_now();
-    assert_eq!(node.last().failure.as_ref().map(|failure| &failure.reason), Some(&FailureReason::Busy));
+    assert!(node.last().failure.is_some());
+    assert_eq!(node.last().findings.end, End::Busy);
     node.kernel.delete_answer = Some(Outcome::Refused(22));
     node.wait(Duration::from_secs(1));
     let report = node.last();
     assert_eq!((&report.failure, report.pending, report.findings.failed()), (&None, 0, 2));
-    assert!(matches!(report.warnings[..], [Warning::Refused { errno: 22, .. }]));
+    assert!(matches!(report.findings.warnings[..], [Warning::Refused { errno: 22, .. }]));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The real table: each test in a network namespace of its own. Needs root and iproute2, and fails without.
 
+#![expect(clippy::disallowed_methods, reason = "times are measured")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
 mod node;
@@ -14,7 +15,7 @@ use conntrack::flow::{Entry, Family, Flow, Zone};
 use conntrack::generation::{Cause, Delivery, Generation, ServicePort};
 use conntrack::kernel::{Dumped, Error, Kernel, Outcome, Scope};
 use conntrack::netlink::Netlink;
-use conntrack::report::{FailureReason, Report};
+use conntrack::report::{End, Report};
 use conntrack::worker::Worker;
 use node::{Made, in_namespace};
 
@@ -138,6 +139,53 @@ fn a_dump_can_be_abandoned_and_another_begun() {
 }
 
 #[test]
+fn more_answers_than_the_socket_holds_are_asked_for_one_by_one() {
+    in_namespace(|| {
+        let many = (0..1500u16).map(|n| made(&format!("10.0.0.1:{}", 1024 + n))).collect::<Vec<_>>();
+        node::make(&many);
+        let flows = dump(Scope::Everything);
+        let mut netlink = Netlink::new();
+        assert!(netlink.delete(&flows).unwrap().iter().all(|outcome| *outcome == Outcome::Deleted));
+        let again = netlink.delete(&flows).unwrap();
+        assert_eq!(again, vec![Outcome::Gone; 1500]);
+    });
+}
+
+#[test]
+fn a_buffer_that_is_too_small_grows() {
+    in_namespace(|| {
+        let many = (0..500u16).map(|n| made(&format!("10.0.0.1:{}", 1024 + n))).collect::<Vec<_>>();
+        node::make(&many);
+        let mut netlink = Netlink::with_buffer(512);
+        let mut dumps = Vec::new();
+        let mut seen = 0;
+        while dumps.last() != Some(&Dumped::Whole) && dumps.len() < 10 {
+            seen = 0;
+            let dumped = netlink.dump(Scope::Everything, &mut |_| {
+                seen += 1;
+                ControlFlow::Continue(())
+            });
+            dumps.push(dumped.unwrap());
+        }
+        assert_eq!(seen, 500);
+        assert_eq!(dumps[0], Dumped::Doubtful);
+    });
+}
+
+#[test]
+fn a_worker_in_the_middle_of_a_pass_stops_at_once() {
+    in_namespace(|| {
+        node::fill(50_000);
+        let worker = Worker::start(Netlink::new(), |_| {}).unwrap();
+        worker.committed(Family::V4, generation(&node::vips(), &["10.1.0.0:53"], &[]), Cause::FirstSync);
+        std::thread::sleep(Duration::from_millis(10));
+        let begin = Instant::now();
+        drop(worker);
+        assert!(begin.elapsed() < Duration::from_millis(100), "{:?}", begin.elapsed());
+    });
+}
+
+#[test]
 fn without_the_capability_it_is_unavailable_and_says_so_once() {
     in_namespace(|| {
         node::drop_capabilities();
@@ -145,7 +193,7 @@ fn without_the_capability_it_is_unavailable_and_says_so_once() {
         assert_eq!(Netlink::new().count(), Err(refused.clone()));
         let report = first_report(dns(&["10.1.0.7:53"]), Cause::FirstSync);
         let failure = report.failure.expect("it cannot work");
-        assert_eq!((failure.reason, failure.first), (FailureReason::Kernel(refused), true));
+        assert_eq!((report.findings.end, failure.first), (End::Failed(refused), true));
         assert_eq!(failure.retry_in, Duration::from_secs(60));
         let dumped = Netlink::new().dump(Scope::Everything, &mut |_| ControlFlow::Continue(()));
         assert_eq!(dumped, Err(Error::Unavailable { what: "dump", errno: 1 }));
