@@ -2,7 +2,7 @@
 //!
 //! Does not know what is tested.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, mpsc};
 use std::thread;
@@ -33,11 +33,11 @@ struct Outcome {
     verdict: Result<()>,
 }
 
-/// Runs all tests; the last line that is printed says how many of how many there are, and what they did: `closing`.
+/// Runs all tests, and writes of each as it ends; the last line says how many of how many did what `closing` says.
 ///
 /// # Errors
-/// If nothing can be printed. A test that fails is no error, but the answer is false.
-pub fn run(tests: Vec<Test>, closing: &str) -> Result<bool> {
+/// If nothing can be written. A test that fails is no error, but the answer is false.
+pub fn run(tests: Vec<Test>, closing: &str, out: &mut impl Write) -> Result<bool> {
     let total = tests.len();
     let queue = Mutex::new(tests.into_iter());
     let (sender, receiver) = mpsc::channel();
@@ -52,7 +52,7 @@ pub fn run(tests: Vec<Test>, closing: &str) -> Result<bool> {
             });
         }
         drop(sender);
-        print(receiver, total, closing)
+        print(receiver, total, closing, out)
     })
 }
 
@@ -63,8 +63,12 @@ fn outcome(Test { name, run }: Test) -> Outcome {
     Outcome { name, took, verdict }
 }
 
-fn print(outcomes: mpsc::Receiver<Outcome>, total: usize, closing: &str) -> Result<bool> {
-    let mut out = io::stdout().lock();
+fn print(
+    outcomes: mpsc::Receiver<Outcome>,
+    total: usize,
+    closing: &str,
+    out: &mut impl Write,
+) -> Result<bool> {
     let mut succeeded = 0;
     for Outcome { name, took, verdict } in outcomes {
         match verdict {
@@ -100,8 +104,19 @@ mod tests {
                 Ok(())
             }),
         ];
-        assert!(!run(tests, "hold").unwrap());
+        let mut out = Vec::new();
+        assert!(!run(tests, "hold", &mut out).unwrap());
         assert_eq!(*ran.lock().unwrap(), 2);
-        assert!(run(vec![Test::new("holds", || Ok(()))], "hold").unwrap());
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.contains("FAIL  fails (0.0 s)\non purpose\n"), "{text}");
+        assert!(text.contains("FAIL  panics (0.0 s)\npanicked\n"), "{text}");
+        assert!(text.ends_with("\n2 of 4 hold\n"), "{text}");
+    }
+
+    #[test]
+    fn a_series_can_hold() {
+        let mut out = Vec::new();
+        assert!(run(vec![Test::new("holds", || Ok(()))], "hold (nft)", &mut out).unwrap());
+        assert_eq!(String::from_utf8(out).unwrap(), "ok    holds (0.0 s)\n1 of 1 hold (nft)\n");
     }
 }

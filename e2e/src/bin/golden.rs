@@ -42,7 +42,7 @@ fn run_all(matches: &ArgMatches) -> Result<bool> {
     let mut all_equal = true;
     for backend in Backend::chosen(matches.get_one::<String>("backend").map(String::as_str)) {
         let tests = folders.iter().map(|folder| test(folder, backend)).collect();
-        all_equal &= series::run(tests, &format!("equal ({backend})"))?;
+        all_equal &= series::run(tests, &format!("equal ({backend})"), &mut std::io::stdout())?;
     }
     Ok(all_equal)
 }

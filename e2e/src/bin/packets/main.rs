@@ -73,7 +73,7 @@ fn run_all(matches: &ArgMatches) -> Result<bool> {
     let mut all_hold = true;
     for backend in Backend::chosen(matches.get_one::<String>("backend").map(String::as_str)) {
         let tests = stories.iter().map(|(name, tell)| Test::new(*name, move || tell(backend))).collect();
-        all_hold &= series::run(tests, &format!("hold ({backend})"))?;
+        all_hold &= series::run(tests, &format!("hold ({backend})"), &mut std::io::stdout())?;
     }
     Ok(all_hold)
 }

@@ -1,0 +1,55 @@
+//! Turns bytes into a verdict: each function is a law that holds for every input, and panics if not.
+//!
+//! Knows nothing of where the bytes come from.
+
+#[cfg(not(fuzzing))]
+pub mod replay;
+
+use std::ffi::OsStr;
+
+use informer::manifest::Manifests;
+use proxier::chain::{ChainName, Table};
+use proxier::parse::{self, Save, SavedRule};
+use proxier::rule::Rule;
+use proxier::text;
+
+/// A directory whose only file holds `bytes` is read to the end; reading it again changes nothing,
+/// and deleting it deletes exactly what it brought.
+pub fn objects(bytes: &[u8]) {
+    let file = OsStr::new("fuzz.yaml");
+    let mut manifests = Manifests::default();
+    manifests.put(file, bytes);
+    let first = manifests.changes();
+    for complaint in &first.complaints {
+        assert!(!complaint.to_string().contains('\n'), "a complaint is one line: {complaint}");
+    }
+    manifests.put(file, bytes);
+    let second = manifests.changes();
+    assert!(second.changes.is_empty() && second.complaints.is_empty(), "{second:?}");
+    manifests.remove(file);
+    let last = manifests.changes();
+    assert_eq!(last.changes.len(), first.changes.len(), "{first:?} and then {last:?}");
+}
+
+/// Text that is read as an iptables-save is read the same after it was written.
+pub fn iptables_save(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(Save { tables }) = parse::save(text) else { return };
+    for (table, chains) in tables {
+        for (name, chain) in chains {
+            chain.rules.iter().filter_map(SavedRule::known).for_each(|rule| is_read_back(table, &name, rule));
+        }
+    }
+}
+
+fn is_read_back(table: Table, chain: &ChainName, rule: &Rule) {
+    let mut written = Vec::new();
+    text::begin(table, &mut written);
+    text::declare(chain, &mut written);
+    text::append(chain, rule, &mut written);
+    text::commit(&mut written);
+    let written = String::from_utf8(written).expect("rules are text");
+    let read = parse::save(&written).expect("what was written can be read");
+    let rules = read.chain(table, chain).map(|chain| chain.rules.as_slice());
+    assert_eq!(rules, Some([SavedRule::Known(rule.clone())].as_slice()), "{written}");
+}

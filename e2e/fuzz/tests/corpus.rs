@@ -1,0 +1,22 @@
+//! The laws hold for the recorded inputs.
+
+use std::io;
+use std::path::Path;
+
+use fuzz::replay;
+
+fn inputs(target: &str, law: fn(&[u8])) -> io::Result<usize> {
+    replay::path(&Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target), law)
+}
+
+#[test]
+fn objects() -> io::Result<()> {
+    assert!(inputs("objects", fuzz::objects)? > 0);
+    Ok(())
+}
+
+#[test]
+fn iptables_save() -> io::Result<()> {
+    assert!(inputs("iptables_save", fuzz::iptables_save)? > 0);
+    Ok(())
+}
