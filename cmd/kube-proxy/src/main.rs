@@ -24,7 +24,8 @@ use log::{Format, Log};
 use run::Plan;
 
 fn main() -> ExitCode {
-    let flags = match Flags::parse(std::env::args().skip(1)) {
+    let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    let flags = match Flags::parse(words) {
         Ok(flags) => flags,
         Err(stop) => return answer(&stop),
     };

@@ -18,7 +18,7 @@ use crate::chain::{ChainName, Table};
 use crate::rule::Rule;
 
 /// One rule that stands in a text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum SavedRule {
     /// One of those that are written here, in its normal form (see [`Rule::normal`]).
     Known(Rule),

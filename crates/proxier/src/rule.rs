@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use crate::chain::ChainName;
 
 /// One rule of a chain: all matches must hold for the target to act.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Rule {
     /// In the order in which they are written.
     pub matches: Vec<Match>,
@@ -21,7 +21,7 @@ pub struct Rule {
 }
 
 /// A condition on a packet.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Match {
     /// Always holds; text for humans.
     Comment(Box<str>),
@@ -79,7 +79,7 @@ pub enum Match {
 }
 
 /// A single address or a prefix to compare with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Address {
     /// The prefix; of full length for a single address.
     pub net: IpNet,
@@ -107,7 +107,7 @@ impl Address {
 }
 
 /// What happens to a packet.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Target {
     /// Continues in another chain.
     Jump(ChainName),

@@ -20,6 +20,8 @@ pub(super) fn masquerade_internal(subject: &Subject, rules: &mut PortRules) {
     let options = subject.context.options;
     match &options.local_detector {
         _ if options.masquerade_all => {}
+        // Nothing lies outside of everything, and iptables (nf_tables) refuses to say so.
+        Some(LocalDetector::Source(cidr)) if cidr.prefix_len() == 0 => return,
         Some(detector) => matches.push(not_from_pods(detector)),
         None => return,
     }
