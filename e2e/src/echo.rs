@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::pipe::pipe;
+use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::netns::Netns;
 
@@ -35,7 +35,8 @@ impl Echo {
         let sockets =
             netns.inside(|| io::Result::Ok((TcpListener::bind(address)?, UdpSocket::bind(address)?)));
         let (tcp, udp) = sockets.with_context(|| format!("serve {name} on port {port}"))?;
-        let (closed, open) = pipe().context("make a pipe")?;
+        // A process that inherited the pipe would keep it open.
+        let (closed, open) = pipe_with(PipeFlags::CLOEXEC).context("make a pipe")?;
         let name = name.to_owned();
         let thread = netns.spawn(move || serve(&name, &tcp, &udp, &closed));
         Ok(Echo { open: Some(open), thread: Some(thread) })

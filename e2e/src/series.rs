@@ -6,6 +6,7 @@ use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 
@@ -29,7 +30,7 @@ impl<'a> Test<'a> {
 
 struct Outcome {
     name: String,
-    took: Watch,
+    took: Duration,
     verdict: Result<()>,
 }
 
@@ -57,10 +58,10 @@ pub fn run(tests: Vec<Test>, closing: &str, out: &mut impl Write) -> Result<bool
 }
 
 fn outcome(Test { name, run }: Test) -> Outcome {
-    let took = Watch::start();
+    let watch = Watch::start();
     // A panic has been printed where it happened; the other tests go on.
     let verdict = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err(anyhow!("panicked")));
-    Outcome { name, took, verdict }
+    Outcome { name, took: watch.elapsed(), verdict }
 }
 
 fn print(
@@ -71,6 +72,7 @@ fn print(
 ) -> Result<bool> {
     let mut succeeded = 0;
     for Outcome { name, took, verdict } in outcomes {
+        let took = format!("{:.1} s", took.as_secs_f64());
         match verdict {
             Ok(()) => {
                 succeeded += 1;
