@@ -20,3 +20,6 @@ pub mod manifest;
 
 #[cfg(feature = "io")]
 pub mod directory;
+
+#[cfg(feature = "api")]
+pub mod api;

@@ -1,0 +1,94 @@
+//! Turns an API server into news of Services, EndpointSlices and this Node.
+//!
+//! The edge to the cluster. Whatever happens on the way, those who listen are told what is so, and
+//! never that something is gone which is not. Knows nothing of what the objects are good for.
+//!
+//! The protocol is in [`watch`] and what it uses, without a wire; [`reflect`] puts it on the wire.
+
+mod backoff;
+mod bucket;
+mod event;
+mod failure;
+mod list;
+mod resource;
+mod timing;
+
+mod decode;
+mod known;
+mod watch;
+
+mod connection;
+mod transport;
+
+mod server;
+
+mod reflect;
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::sync::mpsc;
+
+pub use backoff::Growth;
+pub use connection::{ConnectError, Connection};
+pub use event::Status;
+pub use failure::Failure;
+pub use resource::Resource;
+pub use server::{Exchange, Server};
+pub use timing::Timing;
+
+use crate::change::{Batch, Change};
+use resource::Selection;
+
+#[cfg(test)]
+mod tests;
+
+/// What became known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// Objects are different, or cannot be used.
+    Batch(Batch),
+    /// All that existed of this resource at the start has been told, perhaps nothing. Said once.
+    Listed(Resource),
+    /// A request came to nothing, or a watch broke off; what was told stays so.
+    Trouble {
+        /// What was asked for.
+        resource: Resource,
+        /// What went wrong.
+        failure: Failure,
+        /// When it is tried again.
+        retry_in: Duration,
+    },
+}
+
+/// Tells everything about Services, EndpointSlices and the Node `node_name`, and from then on what
+/// changes, until `tell` breaks. Each resource is told of by itself; [`Change::Synced`] comes once,
+/// when all three are complete.
+///
+/// Never gives up: a server that is not there, or not any more, is tried again and again.
+pub async fn follow(server: &Server, node_name: &str, mut tell: impl FnMut(News) -> ControlFlow<()>) {
+    let resources = [Resource::Node, Resource::Services, Resource::EndpointSlices];
+    let (sender, mut receiver) = mpsc::channel(1);
+    let reflectors = join_all(resources.map(|resource| {
+        let selection = Selection::of(resource, node_name);
+        reflect::reflect(server, selection, sender.clone())
+    }));
+    drop(sender);
+    let listen = async {
+        let mut missing = BTreeSet::from(resources);
+        while let Some(news) = receiver.recv().await {
+            let completes = matches!(&news, News::Listed(resource) if missing.remove(resource));
+            tell(news)?;
+            if completes && missing.is_empty() {
+                tell(News::Batch(Batch { changes: vec![Change::Synced], complaints: Vec::new() }))?;
+            }
+        }
+        ControlFlow::Continue(())
+    };
+    tokio::select! {
+        _ = reflectors => {}
+        _ = listen => {}
+    }
+}

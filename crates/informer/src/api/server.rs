@@ -1,0 +1,213 @@
+//! Turns requests into answers of the API server, with the credentials of this moment.
+//!
+//! Knows nothing of watches. Files with certificates and tokens rotate: they are looked at before
+//! each request, and when one has changed, a new client with new connections takes over.
+
+#![expect(clippy::disallowed_methods, reason = "an edge: it measures answers and waits its turn")]
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use http::header::{ACCEPT, RETRY_AFTER};
+use http::{HeaderMap, Method, Request, Version};
+use http_body_util::{BodyExt, Limited};
+use kube::Client;
+use kube::client::Body;
+
+use super::bucket::Bucket;
+use super::connection::{self, ConnectError, Connection};
+use super::event::Status;
+use super::failure::Failure;
+use super::timing::Timing;
+use super::transport;
+
+/// One request and how it was answered, for metrics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// The HTTP method.
+    pub method: Method,
+    /// `name:port` of the server.
+    pub host: String,
+    /// Whether it is a watch, which has no end that could be measured.
+    pub is_watch: bool,
+    /// The HTTP status; none if there was no answer.
+    pub code: Option<u16>,
+    /// From the request until the answer began.
+    pub took: Duration,
+    /// Before the request, for its turn.
+    pub waited: Duration,
+}
+
+/// The API server, as one client sees it. Clones share connections and limits.
+#[derive(Clone)]
+pub struct Server {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    connection: Connection,
+    timing: Timing,
+    observe: Box<dyn Fn(&Exchange) + Send + Sync>,
+    bucket: Option<Mutex<Bucket>>,
+    live: tokio::sync::Mutex<Live>,
+}
+
+/// What has to be made anew when credentials change.
+struct Live {
+    client: Client,
+    /// `name:port` of the server.
+    host: String,
+    stamps: Vec<(PathBuf, Option<Stamp>)>,
+    /// The server did not accept the credentials.
+    is_refused: bool,
+}
+
+/// Device, inode, size and time of a file.
+type Stamp = (u64, u64, u64, i64, i64);
+
+/// The longest answer that is read as a whole, in bytes.
+const LONGEST_ANSWER: usize = 4 << 20;
+
+impl Server {
+    /// Reads the files that `connection` names. No request is made: whether the server is there shows
+    /// later. `observe` is told of each request.
+    ///
+    /// # Errors
+    /// When there is no telling which server to ask, or with which credentials.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub async fn connect(
+        connection: Connection,
+        timing: Timing,
+        observe: impl Fn(&Exchange) + Send + Sync + 'static,
+    ) -> Result<Self, ConnectError> {
+        let live = Live::new(connection.clone(), timing.clone()).await?;
+        let bucket = Bucket::new(connection.qps, connection.burst, Instant::now()).map(Mutex::new);
+        let live = tokio::sync::Mutex::new(live);
+        let observe = Box::new(observe);
+        Ok(Self { shared: Arc::new(Shared { connection, timing, observe, bucket, live }) })
+    }
+
+    /// Sends a request with a path for its URI and reads the whole answer, for what is small.
+    ///
+    /// Waits its turn as `qps` and `burst` say. Tries once.
+    ///
+    /// # Errors
+    /// When there is no answer, or one other than success.
+    pub async fn call(&self, request: Request<Vec<u8>>) -> Result<Vec<u8>, Failure> {
+        let waited = self.turn().await;
+        let answer = self.send(request, waited).await?;
+        let rest = tokio::time::timeout(self.shared.timing.answer, whole(answer.body)).await;
+        rest.map_err(|_| Failure::Silent(self.shared.timing.answer))?
+    }
+
+    pub(super) fn timing(&self) -> &Timing {
+        &self.shared.timing
+    }
+
+    /// Begins to read what is at this path. Lists wait their turn, watches do not.
+    pub(super) async fn open(&self, path: &str, is_watch: IsWatch) -> Result<Answer, Failure> {
+        let waited = match is_watch {
+            IsWatch::Yes => Duration::ZERO,
+            IsWatch::No => self.turn().await,
+        };
+        let request = Request::get(path).header(ACCEPT, "application/json").body(Vec::new());
+        let request = request.map_err(|error| Failure::Unreachable(error.to_string()))?;
+        self.send(request, waited).await
+    }
+
+    /// How long the request had to wait for its turn.
+    async fn turn(&self) -> Duration {
+        let Some(bucket) = &self.shared.bucket else { return Duration::ZERO };
+        let wait = bucket.lock().unwrap_or_else(PoisonError::into_inner).take(Instant::now());
+        tokio::time::sleep(wait).await;
+        wait
+    }
+
+    async fn send(&self, request: Request<Vec<u8>>, waited: Duration) -> Result<Answer, Failure> {
+        let (client, host) = self.client().await;
+        let method = request.method().clone();
+        let is_watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
+        let begin = Instant::now();
+        let sent = tokio::time::timeout(self.shared.timing.answer, client.send(request.map(Body::from))).await;
+        let code = sent.as_ref().ok().and_then(|sent| sent.as_ref().ok()).map(|answer| answer.status().as_u16());
+        (self.shared.observe)(&Exchange { method, host, is_watch, code, took: begin.elapsed(), waited });
+        let answer = sent.map_err(|_| Failure::Silent(self.shared.timing.answer))?;
+        let answer = answer.map_err(|error| Failure::Unreachable(transport::with_causes(&error)))?;
+        let (head, body) = answer.into_parts();
+        if head.status.is_success() {
+            return Ok(Answer { version: head.version, body });
+        }
+        if head.status == http::StatusCode::UNAUTHORIZED {
+            self.shared.live.lock().await.is_refused = true;
+        }
+        let text = tokio::time::timeout(self.shared.timing.answer, whole(body)).await;
+        let status = Status::of_answer(head.status.as_u16(), &text.ok().and_then(Result::ok).unwrap_or_default());
+        Err(Failure::Refused(status.with_retry_after(retry_after(&head.headers))))
+    }
+
+    /// The client with the credentials of this moment. Should those be half written, the one before.
+    async fn client(&self) -> (Client, String) {
+        let mut live = self.shared.live.lock().await;
+        if live.is_stale() {
+            let Shared { connection, timing, .. } = &*self.shared;
+            if let Ok(new) = Live::new(connection.clone(), timing.clone()).await {
+                *live = new;
+            }
+        }
+        (live.client.clone(), live.host.clone())
+    }
+}
+
+/// Whether a request is a watch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum IsWatch {
+    Yes,
+    No,
+}
+
+/// A successful answer whose body is still to come.
+pub(super) struct Answer {
+    pub(super) version: Version,
+    pub(super) body: Body,
+}
+
+impl Live {
+    /// Off the runtime's thread, as it reads files and runs credential plugins.
+    async fn new(connection: Connection, timing: Timing) -> Result<Self, ConnectError> {
+        let make = move || {
+            let runtime = tokio::runtime::Handle::current();
+            let loaded = runtime.block_on(connection::load(&connection))?;
+            let stamps = loaded.files.iter().map(|path| (path.clone(), stamp(path))).collect();
+            let client = transport::client(&loaded, &timing)?;
+            let url = &loaded.config.cluster_url;
+            let port = url.port_u16().unwrap_or(if url.scheme_str() == Some("http") { 80 } else { 443 });
+            let host = format!("{}:{port}", url.host().unwrap_or_default());
+            Ok(Self { client, host, stamps, is_refused: false })
+        };
+        let made = tokio::task::spawn_blocking(make).await;
+        made.map_err(|error| ConnectError::Setup(error.to_string()))?
+    }
+
+    fn is_stale(&self) -> bool {
+        self.is_refused || self.stamps.iter().any(|(path, known)| stamp(path) != *known)
+    }
+}
+
+fn stamp(path: &PathBuf) -> Option<Stamp> {
+    let metadata = fs::metadata(path).ok()?;
+    Some((metadata.dev(), metadata.ino(), metadata.size(), metadata.mtime(), metadata.mtime_nsec()))
+}
+
+async fn whole(body: Body) -> Result<Vec<u8>, Failure> {
+    let read = Limited::new(body, LONGEST_ANSWER).collect().await;
+    read.map(|read| read.to_bytes().to_vec()).map_err(|error| Failure::Cut(error.to_string()))
+}
+
+fn retry_after(headers: &HeaderMap) -> Option<u64> {
+    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
+}

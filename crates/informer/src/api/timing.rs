@@ -1,0 +1,45 @@
+//! How long things may take.
+//!
+//! Knows nothing of clocks.
+
+use std::time::Duration;
+
+use super::backoff::Growth;
+
+/// How long things may take; the default is what a cluster wants, tests are in a hurry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// Waits after failures.
+    pub backoff: Growth,
+    /// The shortest watch to ask for; each lasts from so long to twice as long, by chance.
+    pub watch: Duration,
+    /// A watch that ended sooner counts as a failure when the next one is begun.
+    pub steady: Duration,
+    /// Until there is a TCP connection.
+    pub connect: Duration,
+    /// Until an answer begins.
+    pub answer: Duration,
+    /// Between two bytes of an answer that is not expected to pause: a list, the beginning of a
+    /// watch, and any watch over HTTP/1, which has no pings but gets a bookmark about every minute.
+    pub silence: Duration,
+    /// HTTP/2: between two pings.
+    pub ping_interval: Duration,
+    /// HTTP/2: until a ping is answered; then the connection is dead.
+    pub ping_timeout: Duration,
+}
+
+impl Default for Timing {
+    /// client-go's numbers, where it has any.
+    fn default() -> Self {
+        Self {
+            backoff: Growth::default(),
+            watch: Duration::from_secs(300),
+            steady: Duration::from_secs(30),
+            connect: Duration::from_secs(30),
+            answer: Duration::from_secs(60),
+            silence: Duration::from_secs(75),
+            ping_interval: Duration::from_secs(30),
+            ping_timeout: Duration::from_secs(15),
+        }
+    }
+}
