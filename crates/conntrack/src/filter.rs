@@ -25,16 +25,14 @@ const ENTRIES_PER_BUFFER: f64 = 16_384.0 / 190.0;
 impl Filtering {
     /// The dumps to make for these families in a table of `entries`, and which families each serves.
     ///
-    /// A dump without filter shows both families anyway, so one serves both; and a dump restricted to a family of
-    /// which there are few entries would be as long a stretch as a filtered one.
+    /// A dump without filter shows both families, so one serves both. One that is only restricted to a family would
+    /// keep the CPU as long as a filtered one where that family is rare.
     pub fn choose(&self, families: &[Family], entries: u32) -> BTreeMap<Scope, Vec<Family>> {
-        let mut scopes: BTreeMap<Scope, Vec<Family>> = BTreeMap::new();
-        for family in families {
-            let filtered = !self.refused && self.stretch(*family, entries) <= LONGEST_STRETCH;
-            let scope = if filtered { Scope::Udp(*family) } else { Scope::Everything };
-            scopes.entry(scope).or_default().push(*family);
+        let fits = |family: &Family| self.stretch(*family, entries) <= LONGEST_STRETCH;
+        if self.refused || !families.iter().all(fits) {
+            return BTreeMap::from([(Scope::Everything, families.to_vec())]);
         }
-        scopes
+        families.iter().map(|family| (Scope::Udp(*family), vec![*family])).collect()
     }
 
     /// The longest time for which a dump restricted to UDP of this family would keep a CPU.
@@ -76,21 +74,17 @@ mod tests {
     }
 
     #[test]
-    fn big_tables_without_ipv6_are_not_filtered_for_ipv6() {
-        let scopes = Filtering::default().choose(&BOTH, 1_000_000);
-        assert_eq!(scopes[&Scope::Udp(Family::V4)], [Family::V4]);
-        assert_eq!(scopes[&Scope::Everything], [Family::V6]);
-    }
-
-    #[test]
-    fn one_unfiltered_dump_serves_both_families() {
+    fn big_tables_with_little_of_a_family_are_dumped_whole_once_for_both() {
         let mut filtering = Filtering::default();
-        filtering.learn(Family::V4, 3, 1_000_000);
-        filtering.learn(Family::V6, 0, 1_000_000);
-        assert_eq!(filtering.choose(&BOTH, 1_000_000), BTreeMap::from([(Scope::Everything, BOTH.to_vec())]));
+        let everything = BTreeMap::from([(Scope::Everything, BOTH.to_vec())]);
+        assert_eq!(filtering.choose(&BOTH, 1_000_000), everything);
+        let v4 = BTreeMap::from([(Scope::Udp(Family::V4), vec![Family::V4])]);
+        assert_eq!(filtering.choose(&[Family::V4], 1_000_000), v4);
         filtering.learn(Family::V6, 100_000, 1_000_000);
-        assert_eq!(filtering.choose(&[Family::V6], 1_000_000).len(), 1);
+        assert_eq!(filtering.choose(&BOTH, 1_000_000).len(), 2);
         assert!(filtering.stretch(Family::V6, 1_000_000) < Duration::from_millis(1));
+        filtering.learn(Family::V4, 3, 1_000_000);
+        assert_eq!(filtering.choose(&BOTH, 1_000_000), everything);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Decides nothing about when: that is `agenda`. Reads no clock: time comes from its surroundings.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -251,7 +251,7 @@ fn conclude(task: &Task, findings: &mut Findings) {
             Some(Outcome::Deleted | Outcome::Gone) => {
                 let affected = affected.entry(front_end_of(&stale.flow, &task.snapshot)).or_default();
                 if affected.service_ports.is_empty() {
-                    affected.service_ports.extend(service_ports_of(&stale.flow, task).cloned());
+                    affected.service_ports = service_ports_of(&stale.flow, task);
                 }
                 *affected.reasons.entry(stale.reason).or_default() += 1;
             }
@@ -271,11 +271,11 @@ fn has_refusal(warnings: &[Warning]) -> bool {
     warnings.iter().any(|warning| matches!(warning, Warning::Refused { .. }))
 }
 
-fn service_ports_of<'a>(flow: &Flow, task: &'a Task) -> Box<dyn Iterator<Item = &'a Arc<str>> + 'a> {
+fn service_ports_of(flow: &Flow, task: &Task) -> BTreeSet<Arc<str>> {
     let address = flow.orig.destination();
     match task.snapshot.front_end(address) {
-        Some((_, claims)) => Box::new(claims.service_ports()),
-        None => Box::new(task.look.former.get(&address).into_iter().flat_map(|former| &former.service_ports)),
+        Some((_, claims)) => claims.service_ports().cloned().collect(),
+        None => task.look.former.get(&address).map(|former| former.service_ports.clone()).unwrap_or_default(),
     }
 }
 

@@ -206,6 +206,19 @@ impl fmt::Display for Report {
 /// Front ends named in one log line.
 const LISTED: usize = 10;
 
+impl fmt::Display for Stale {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let outcome = match self.outcome {
+            Some(Outcome::Deleted) => "deleted",
+            Some(Outcome::Gone) => "gone before",
+            Some(Outcome::Busy) => "busy",
+            Some(Outcome::Refused(_)) => "refused",
+            None => "spared",
+        };
+        write!(f, "{outcome}: {}: {}", self.flow, self.reason)
+    }
+}
+
 impl fmt::Display for Affected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.service_ports.iter().try_for_each(|service_port| write!(f, " {service_port}"))?;
@@ -262,5 +275,8 @@ mod tests {
                      ns/dns:udp, 3: the backend is not serving, 1: it bypasses the service; node port 30001 ";
         assert!(line.starts_with(begin), "{line}");
         assert!(line.ends_with("; 1 more"), "{line}");
+        let line = "deleted: udp 10.0.0.1:40001 -> 10.96.0.10:53 [UNREPLIED] reply 10.1.0.8:53 -> 10.0.0.1:40001: \
+                    the backend is not serving";
+        assert_eq!(stale.to_string(), line);
     }
 }

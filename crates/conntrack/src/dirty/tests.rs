@@ -1,5 +1,7 @@
 //! What makes a front end dirty: one test for each kind of change.
 
+use std::net::SocketAddr;
+
 use super::{Dirty, Look, changes};
 use crate::flow::Family;
 use crate::sample::{generation, look, snapshot};
@@ -143,4 +145,16 @@ fn merging_keeps_all_of_both() {
     merged.merge(&Look::everything());
     assert_eq!(merged.dirty, Dirty::Everything);
     assert_eq!(merged.former.len(), 1);
+}
+
+#[test]
+fn what_is_remembered_is_bounded() {
+    let mut look = Look::default();
+    let address = |n: u32| SocketAddr::from(([10, 96, (n >> 8) as u8, n as u8], 53));
+    for n in 0..20_000 {
+        look.remember(address(n), [], [address(0)].into_iter());
+        look.remember(address(0), [], [address(n)].into_iter());
+    }
+    assert_eq!(look.former.len(), super::FORMER_ADDRESSES);
+    assert_eq!(look.former[&address(0)].backends.len(), super::FORMER_BACKENDS);
 }

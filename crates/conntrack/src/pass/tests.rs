@@ -87,6 +87,22 @@ fn a_kernel_that_refuses_the_filter_is_asked_for_everything_from_then_on() {
 }
 
 #[test]
+fn one_unfiltered_dump_serves_both_families() {
+    let mut node = node();
+    node.filtering.learn_refusal();
+    let stale_v6 = "[fd00::1]:40001>[fd00:96::10]:53>[fd00:1::8]:53";
+    let good_v6 = "[fd00::2]:40002>[fd00:96::10]:53>[fd00:1::7]:53";
+    node.kernel.entries.extend([entry(stale_v6), entry(good_v6)]);
+    let v6 = generation("ns/dns:udp [fd00:96::10]:53 = [fd00:1::7]:53");
+    node.agenda.committed(node.now, Family::V6, &v6, Cause::FirstSync);
+    node.settle_now();
+    assert_eq!(node.left(), [&LEFT[..], &["[fd00::2]:40002>[fd00:1::7]:53"]].concat());
+    assert_eq!(node.kernel.dumps(), 1);
+    let deleted: Vec<_> = node.reports.iter().map(|(_, r)| (r.family, r.findings.deleted())).collect();
+    assert_eq!(deleted, [(Family::V4, 2), (Family::V6, 1)]);
+}
+
+#[test]
 fn a_refused_filter_is_not_remembered_if_a_plain_dump_fails_too() {
     let mut node = node();
     node.kernel.filter = FilterSupport::Refused;
