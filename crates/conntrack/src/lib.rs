@@ -11,8 +11,9 @@ pub mod snapshot;
 pub mod dirty;
 pub mod stale;
 
-pub mod fake;
 pub mod kernel;
+
+pub mod fake;
 
 pub mod filter;
 pub mod report;
