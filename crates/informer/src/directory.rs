@@ -140,6 +140,8 @@ impl Files {
         let stamp = match fs::metadata(&path) {
             Ok(metadata) if !metadata.is_file() => return self.remove(name),
             Ok(metadata) => Some(Stamp::of(&metadata)),
+            // Deleted since the directory was listed; a link that leads nowhere is still there.
+            Err(_) if fs::symlink_metadata(&path).is_err() => return self.remove(name),
             Err(_) => None,
         };
         let known = self.stamps.insert(name.to_owned(), stamp);
