@@ -1,0 +1,167 @@
+//! Turns when each family was asked to sync, and when it did, into the answers of `/healthz`, `/livez` and
+//! health-check node ports.
+//!
+//! Knows no clock and no sockets: the time is an argument, the answers are values.
+
+pub(crate) mod node_port;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use jiff::Zoned;
+use proxier::family::Family;
+use serde::Serialize;
+
+/// One point in time, on both clocks.
+#[derive(Clone, Debug)]
+pub(crate) struct Moment {
+    /// What durations are measured with.
+    pub(crate) instant: Instant,
+    /// What people read, in their time zone.
+    pub(crate) wall: Zoned,
+}
+
+/// Whether this node should get new connections, as its Node object tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Eligibility {
+    /// No Node object was seen yet; not eligible.
+    #[default]
+    Unknown,
+    /// The Node object has neither a deletion timestamp nor the taint [`TO_BE_DELETED`].
+    Eligible,
+    /// The Node object has one of them.
+    Leaving,
+}
+
+/// The key of the taint by which the cluster autoscaler announces that a node will go.
+pub(crate) const TO_BE_DELETED: &str = "ToBeDeletedByClusterAutoscaler";
+
+/// How the families do. One that never reported is nobody's concern.
+#[derive(Clone, Debug)]
+pub(crate) struct Health {
+    patience: Duration,
+    families: BTreeMap<Family, Pulse>,
+    eligibility: Eligibility,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Pulse {
+    /// When a sync succeeded last, or the loop started.
+    updated: Option<Moment>,
+    /// When a sync was asked for that did not happen since.
+    oldest_pending: Option<Instant>,
+}
+
+/// What is said about health, with the code 200 or 503.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    /// 200 or 503.
+    pub(crate) code: u16,
+    /// JSON.
+    pub(crate) body: String,
+}
+
+/// The body of `/healthz` and `/livez`; `nodeEligible` is of `/healthz` alone.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body {
+    last_updated: String,
+    current_time: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node_eligible: Option<bool>,
+    healthy: bool,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    status: BTreeMap<String, Status>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Status {
+    last_updated: String,
+    healthy: bool,
+}
+
+impl Health {
+    /// A request for a sync may wait for two `sync_period`s (`syncPeriod`).
+    pub(crate) fn new(sync_period: Duration) -> Self {
+        let patience = sync_period.saturating_mul(2);
+        Self { patience, families: BTreeMap::new(), eligibility: Eligibility::Unknown }
+    }
+
+    /// A sync was asked for.
+    pub(crate) fn queued(&mut self, family: Family, now: Instant) {
+        self.families.entry(family).or_default().oldest_pending.get_or_insert(now);
+    }
+
+    /// A sync succeeded, or the loop started.
+    pub(crate) fn updated(&mut self, family: Family, now: Moment) {
+        self.families.insert(family, Pulse { updated: Some(now), oldest_pending: None });
+    }
+
+    /// The Node object was seen.
+    pub(crate) fn set_eligibility(&mut self, eligibility: Eligibility) {
+        self.eligibility = eligibility;
+    }
+
+    /// Whether every family that reported keeps up with what it is asked for.
+    pub(crate) fn is_healthy(&self, now: Instant) -> bool {
+        self.families.values().all(|pulse| self.keeps_up(pulse, now))
+    }
+
+    /// The answer to `/healthz`: healthy, and the node is not about to go. The body's `healthy` does not tell the
+    /// latter; kube-proxy's does not either.
+    pub(crate) fn healthz(&self, now: &Moment) -> Verdict {
+        let is_eligible = self.eligibility == Eligibility::Eligible;
+        self.verdict(now, self.is_healthy(now.instant) && is_eligible, Some(is_eligible))
+    }
+
+    /// The answer to `/livez`: healthy.
+    pub(crate) fn livez(&self, now: &Moment) -> Verdict {
+        self.verdict(now, self.is_healthy(now.instant), None)
+    }
+
+    fn keeps_up(&self, pulse: &Pulse, now: Instant) -> bool {
+        let waited = pulse.oldest_pending.map(|since| now.saturating_duration_since(since));
+        pulse.updated.is_none() || waited.is_none_or(|waited| waited < self.patience)
+    }
+
+    fn verdict(&self, now: &Moment, is_ok: bool, node_eligible: Option<bool>) -> Verdict {
+        let last_updated = if is_ok { Some(now) } else { self.newest() };
+        let body = Body {
+            last_updated: last_updated.map_or_else(|| NEVER.to_owned(), |moment| rfc3339(&moment.wall)),
+            current_time: rfc3339(&now.wall),
+            node_eligible,
+            healthy: self.is_healthy(now.instant),
+            status: self.status(now.instant),
+        };
+        let body = serde_json::to_string(&body).expect("plain values make JSON");
+        Verdict { code: if is_ok { 200 } else { 503 }, body }
+    }
+
+    fn newest(&self) -> Option<&Moment> {
+        self.families.values().filter_map(|pulse| pulse.updated.as_ref()).max_by_key(|moment| moment.instant)
+    }
+
+    fn status(&self, now: Instant) -> BTreeMap<String, Status> {
+        let status = |(family, pulse): (&Family, &Pulse)| {
+            let last_updated = rfc3339(&pulse.updated.as_ref()?.wall);
+            Some((family.to_string(), Status { last_updated, healthy: self.keeps_up(pulse, now) }))
+        };
+        self.families.iter().filter_map(status).collect()
+    }
+}
+
+/// How Go prints a time that was never set.
+const NEVER: &str = "0001-01-01T00:00:00Z";
+
+/// RFC 3339 with as many fractional digits as it takes, and `Z` where the offset is zero.
+fn rfc3339(time: &Zoned) -> String {
+    let timestamp = time.timestamp();
+    if time.offset().seconds() == 0 {
+        timestamp.to_string()
+    } else {
+        timestamp.display_with_offset(time.offset()).to_string()
+    }
+}

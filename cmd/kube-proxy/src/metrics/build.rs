@@ -1,0 +1,68 @@
+//! Turns the build and the feature gates into metrics that never change while the process runs.
+//!
+//! Knows nothing of flags: the caller says what was built.
+
+use config::{Gate, Gates};
+use prometheus::Result;
+
+use super::register::Register;
+
+/// What was built, as `kubernetes_build_info` tells it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Build {
+    /// The Kubernetes release that this program stands in for, such as `v1.36.2`.
+    pub(crate) release: String,
+    /// The commit; empty if that is not known.
+    pub(crate) commit: String,
+    /// When it was built, in RFC 3339; empty if that is not known.
+    pub(crate) date: String,
+    /// The compiler and its version, such as `rustc 1.95.0`; shown where others have that of Go.
+    pub(crate) toolchain: String,
+    /// Operating system and architecture in Go's words, such as `linux/amd64`.
+    pub(crate) platform: String,
+}
+
+/// The gates that this program asks about, with their stage in v1.36; generally available is an empty text.
+const GATES: [(Gate, &str); 7] = [
+    (Gate::AllowServiceExternalIPs, ""),
+    (Gate::ComponentFlagz, "BETA"),
+    (Gate::ComponentStatusz, "BETA"),
+    (Gate::LoggingAlphaOptions, "ALPHA"),
+    (Gate::LoggingBetaOptions, "BETA"),
+    (Gate::NativeHistograms, "ALPHA"),
+    (Gate::WatchListClient, "BETA"),
+];
+
+const LABELS: [&str; 9] = [
+    "build_date",
+    "compiler",
+    "git_commit",
+    "git_tree_state",
+    "git_version",
+    "go_version",
+    "major",
+    "minor",
+    "platform",
+];
+
+pub(super) fn register(register: &Register, build: &Build, gates: &Gates) -> Result<()> {
+    let help = "[BETA] Always 1; its labels tell what was built";
+    let info = register.gauges("kubernetes_build_info", help, &LABELS)?;
+    info.with_label_values(&labels(build)).set(1);
+
+    let help = "[BETA] Whether a feature gate is on";
+    let features = register.gauges("kubernetes_feature_enabled", help, &["name", "stage"])?;
+    for (gate, stage) in GATES {
+        features.with_label_values(&[gate.name(), stage]).set(gates.is_enabled(gate).into());
+    }
+    Ok(())
+}
+
+/// The values of [`LABELS`].
+fn labels(build: &Build) -> [&str; 9] {
+    let mut numbers = build.release.trim_start_matches('v').split('.');
+    let (major, minor) = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
+    let tree_state = if build.commit.is_empty() { "" } else { "clean" };
+    let Build { release, commit, date, toolchain, platform } = build;
+    [date, "rustc", commit, tree_state, release, toolchain, major, minor, platform]
+}

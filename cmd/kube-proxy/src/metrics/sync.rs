@@ -1,0 +1,161 @@
+//! The metrics of syncs, each with the label `ip_family`, and those of changes, which both families share.
+//!
+//! Knows only names, labels and buckets; what is recorded when is `family`.
+
+use prometheus::{GaugeVec, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Result};
+
+use super::bucket;
+use super::register::Register;
+
+const FAMILY: &[&str] = &["ip_family"];
+
+/// The metrics of syncs and of the changes that they take in.
+#[derive(Clone, Debug)]
+pub(super) struct SyncMetrics {
+    pub(super) durations: Durations,
+    pub(super) times: Times,
+    pub(super) rules: Rules,
+    pub(super) changes: Changes,
+}
+
+/// How long syncs took, and how long changes waited for them.
+#[derive(Clone, Debug)]
+pub(super) struct Durations {
+    pub(super) all: HistogramVec,
+    pub(super) full: HistogramVec,
+    pub(super) partial: HistogramVec,
+    pub(super) network_programming: HistogramVec,
+}
+
+/// When syncs were asked for, and when one succeeded.
+#[derive(Clone, Debug)]
+pub(super) struct Times {
+    pub(super) queued: GaugeVec,
+    pub(super) succeeded: GaugeVec,
+}
+
+/// What syncs wrote, or failed to write.
+#[derive(Clone, Debug)]
+pub(super) struct Rules {
+    pub(super) total: IntGaugeVec,
+    pub(super) last: IntGaugeVec,
+    pub(super) failures: IntCounterVec,
+    pub(super) partial_failures: IntCounterVec,
+    pub(super) no_local_endpoints: IntGaugeVec,
+}
+
+/// Changes of objects: all, and those that no sync has taken in.
+#[derive(Clone, Debug)]
+pub(super) struct Changes {
+    pub(super) services: IntCounter,
+    pub(super) services_pending: IntGauge,
+    pub(super) endpoints: IntCounter,
+    pub(super) endpoints_pending: IntGauge,
+}
+
+impl SyncMetrics {
+    pub(super) fn new(register: &Register) -> Result<Self> {
+        Ok(Self {
+            durations: Durations::new(register)?,
+            times: Times::new(register)?,
+            rules: Rules::new(register)?,
+            changes: Changes::new(register)?,
+        })
+    }
+}
+
+impl Durations {
+    fn new(register: &Register) -> Result<Self> {
+        let sync = |name, help| register.histograms(name, help, FAMILY, bucket::sync());
+        let delay = "[ALPHA] Seconds from a change of endpoints in the cluster to the rules for it on this node";
+        Ok(Self {
+            all: sync("kubeproxy_sync_proxy_rules_duration_seconds", "[ALPHA] Seconds that syncs took")?,
+            full: sync(
+                "kubeproxy_sync_full_proxy_rules_duration_seconds",
+                "[ALPHA] Seconds that syncs took which wrote everything",
+            )?,
+            partial: sync(
+                "kubeproxy_sync_partial_proxy_rules_duration_seconds",
+                "[ALPHA] Seconds that syncs took which wrote what differed",
+            )?,
+            network_programming: register.histograms(
+                "kubeproxy_network_programming_duration_seconds",
+                delay,
+                FAMILY,
+                bucket::network_programming(),
+            )?,
+        })
+    }
+}
+
+impl Times {
+    fn new(register: &Register) -> Result<Self> {
+        Ok(Self {
+            queued: register.seconds_by(
+                "kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds",
+                "[ALPHA] When a sync was asked for last",
+                FAMILY,
+            )?,
+            succeeded: register.seconds_by(
+                "kubeproxy_sync_proxy_rules_last_timestamp_seconds",
+                "[ALPHA] When a sync succeeded last",
+                FAMILY,
+            )?,
+        })
+    }
+}
+
+impl Rules {
+    fn new(register: &Register) -> Result<Self> {
+        Ok(Self {
+            total: register.gauges(
+                "kubeproxy_sync_proxy_rules_iptables_total",
+                "[ALPHA] Rules of the proxy in a table",
+                &["table", "ip_family"],
+            )?,
+            last: register.gauges(
+                "kubeproxy_sync_proxy_rules_iptables_last",
+                "[ALPHA] Rules that the last sync wrote to a table",
+                &["table", "ip_family"],
+            )?,
+            failures: register.counters(
+                "kubeproxy_sync_proxy_rules_iptables_restore_failures_total",
+                "[ALPHA] Runs of iptables-restore that failed",
+                FAMILY,
+            )?,
+            partial_failures: register.counters(
+                "kubeproxy_sync_proxy_rules_iptables_partial_restore_failures_total",
+                "[ALPHA] Syncs that failed to write what differed; the next one writes everything",
+                FAMILY,
+            )?,
+            no_local_endpoints: register.gauges(
+                "kubeproxy_sync_proxy_rules_no_local_endpoints_total",
+                "[ALPHA] Service ports with a traffic policy of Local and endpoints elsewhere only",
+                &["traffic_policy", "ip_family"],
+            )?,
+        })
+    }
+}
+
+impl Changes {
+    fn new(register: &Register) -> Result<Self> {
+        Ok(Self {
+            services: register.counter(
+                "kubeproxy_sync_proxy_rules_service_changes_total",
+                "[ALPHA] Changes of Services, counted once per IP family",
+            )?,
+            services_pending: register.gauge(
+                "kubeproxy_sync_proxy_rules_service_changes_pending",
+                "[ALPHA] Services with changes that no sync has taken in",
+            )?,
+            endpoints: register.counter(
+                "kubeproxy_sync_proxy_rules_endpoint_changes_total",
+                "[ALPHA] Changes of EndpointSlices",
+            )?,
+            endpoints_pending: register.gauge(
+                "kubeproxy_sync_proxy_rules_endpoint_changes_pending",
+                "[ALPHA] Changes of EndpointSlices that no sync has taken in",
+            )?,
+        })
+    }
+}

@@ -1,0 +1,421 @@
+//! Every family against a table of names, types, labels and buckets, and what recording does to values.
+//!
+//! The table is the interface: dashboards and alerts are written against it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use config::Gates;
+use ::conntrack::report::{End, Findings, Occasion};
+use informer::change::Change;
+use informer::object::{AddressType, EndpointSlice, NamespacedName};
+use jiff::Timestamp;
+use prometheus::proto::{MetricFamily, MetricType};
+use prometheus::{Registry, TextEncoder};
+use proxier::family::Family;
+use proxier::plan::Counts;
+use proxier::proxier::{Kind, Report};
+
+use super::*;
+
+const NONE: &[&str] = &[];
+const FAMILY: &[&str] = &["ip_family"];
+const TABLE: &[&str] = &["ip_family", "table"];
+const REQUEST: &[&str] = &["host", "verb"];
+const SYNC: &str =
+    "0.001 0.002 0.004 0.008 0.016 0.032 0.064 0.128 0.256 0.512 1.024 2.048 4.096 8.192 16.384 +Inf";
+const PROGRAMMING: &str = "0 0.25 0.5 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 \
+    29 30 31 32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 65 70 75 80 \
+    85 90 95 100 105 110 115 120 150 180 210 240 270 300 +Inf";
+const SECONDS: &str = "0.005 0.025 0.1 0.25 0.5 1 2 4 8 15 30 60 +Inf";
+const BYTES: &str = "64 256 512 1024 4096 16384 65536 262144 1048576 4194304 16777216 +Inf";
+const BUILD: &[&str] = &[
+    "build_date",
+    "compiler",
+    "git_commit",
+    "git_tree_state",
+    "git_version",
+    "go_version",
+    "major",
+    "minor",
+    "platform",
+];
+
+/// Name, type, labels, and buckets or nothing.
+type Row = (&'static str, &'static str, &'static [&'static str], &'static str);
+
+const TABLE_OF_ALL: &[Row] = &[
+    ("go_goroutines", "gauge", NONE, ""),
+    ("kubeproxy_conntrack_entries_seen_total", "counter", FAMILY, ""),
+    ("kubeproxy_conntrack_failures_total", "counter", &["ip_family", "reason"], ""),
+    ("kubeproxy_conntrack_passes_total", "counter", &["cause", "ip_family"], ""),
+    ("kubeproxy_conntrack_pending_front_ends", "gauge", FAMILY, ""),
+    ("kubeproxy_conntrack_reconciler_deleted_entries_total", "counter", FAMILY, ""),
+    ("kubeproxy_conntrack_reconciler_sync_duration_seconds", "histogram", FAMILY, SYNC),
+    ("kubeproxy_iptables_ct_state_invalid_dropped_packets_total", "counter", NONE, ""),
+    ("kubeproxy_iptables_localhost_nodeports_accepted_packets_total", "counter", NONE, ""),
+    ("kubeproxy_network_programming_duration_seconds", "histogram", FAMILY, PROGRAMMING),
+    ("kubeproxy_proxy_healthz_total", "counter", &["code"], ""),
+    ("kubeproxy_proxy_livez_total", "counter", &["code"], ""),
+    ("kubeproxy_sync_full_proxy_rules_duration_seconds", "histogram", FAMILY, SYNC),
+    ("kubeproxy_sync_partial_proxy_rules_duration_seconds", "histogram", FAMILY, SYNC),
+    ("kubeproxy_sync_proxy_rules_duration_seconds", "histogram", FAMILY, SYNC),
+    ("kubeproxy_sync_proxy_rules_endpoint_changes_pending", "gauge", NONE, ""),
+    ("kubeproxy_sync_proxy_rules_endpoint_changes_total", "counter", NONE, ""),
+    ("kubeproxy_sync_proxy_rules_iptables_last", "gauge", TABLE, ""),
+    ("kubeproxy_sync_proxy_rules_iptables_partial_restore_failures_total", "counter", FAMILY, ""),
+    ("kubeproxy_sync_proxy_rules_iptables_restore_failures_total", "counter", FAMILY, ""),
+    ("kubeproxy_sync_proxy_rules_iptables_total", "gauge", TABLE, ""),
+    ("kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds", "gauge", FAMILY, ""),
+    ("kubeproxy_sync_proxy_rules_last_timestamp_seconds", "gauge", FAMILY, ""),
+    ("kubeproxy_sync_proxy_rules_no_local_endpoints_total", "gauge", &["ip_family", "traffic_policy"], ""),
+    ("kubeproxy_sync_proxy_rules_service_changes_pending", "gauge", NONE, ""),
+    ("kubeproxy_sync_proxy_rules_service_changes_total", "counter", NONE, ""),
+    ("kubernetes_build_info", "gauge", BUILD, ""),
+    ("kubernetes_feature_enabled", "gauge", &["name", "stage"], ""),
+    ("process_cpu_seconds_total", "counter", NONE, ""),
+    ("process_max_fds", "gauge", NONE, ""),
+    ("process_network_receive_bytes_total", "counter", NONE, ""),
+    ("process_network_transmit_bytes_total", "counter", NONE, ""),
+    ("process_open_fds", "gauge", NONE, ""),
+    ("process_resident_memory_bytes", "gauge", NONE, ""),
+    ("process_start_time_seconds", "gauge", NONE, ""),
+    ("process_virtual_memory_bytes", "gauge", NONE, ""),
+    ("process_virtual_memory_max_bytes", "gauge", NONE, ""),
+    ("rest_client_rate_limiter_duration_seconds", "histogram", REQUEST, SECONDS),
+    ("rest_client_request_duration_seconds", "histogram", REQUEST, SECONDS),
+    ("rest_client_request_retries_total", "counter", &["code", "host", "verb"], ""),
+    ("rest_client_request_size_bytes", "histogram", REQUEST, BYTES),
+    ("rest_client_requests_total", "counter", &["code", "host", "method"], ""),
+    ("rest_client_response_size_bytes", "histogram", REQUEST, BYTES),
+];
+
+#[test]
+fn every_family_is_as_specified() {
+    let (registry, metrics) = started();
+    record_everything(&metrics);
+    let found: Vec<_> = registry.gather().iter().map(described).collect();
+    let expected: Vec<_> = TABLE_OF_ALL
+        .iter()
+        .map(|(name, kind, labels, buckets)| {
+            let labels: BTreeSet<_> = labels.iter().map(|label| (*label).to_owned()).collect();
+            ((*name).to_owned(), *kind, labels, (*buckets).to_owned())
+        })
+        .collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn help_begins_with_the_stability() {
+    let (registry, metrics) = started();
+    record_everything(&metrics);
+    for family in registry.gather() {
+        let (name, help) = (family.name(), family.help());
+        let stability = match name.split('_').next() {
+            Some("kubeproxy" | "rest") => "[ALPHA] ",
+            Some("kubernetes") => "[BETA] ",
+            _ => "",
+        };
+        let text = help.strip_prefix(stability).unwrap_or_else(|| panic!("{name}: {help}"));
+        assert!(text.len() > 10 && !text.starts_with('['), "{name}: {help}");
+    }
+}
+
+#[test]
+fn at_first_only_metrics_without_labels_and_constant_ones_show() {
+    let (registry, _metrics) = started();
+    let found: BTreeSet<_> = registry.gather().iter().map(|family| family.name().to_owned()).collect();
+    let constant = ["kubernetes_build_info", "kubernetes_feature_enabled"];
+    let expected: BTreeSet<_> = TABLE_OF_ALL
+        .iter()
+        .filter(|(name, _, labels, _)| labels.is_empty() || constant.contains(name))
+        .map(|(name, ..)| (*name).to_owned())
+        .collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_family_that_starts_can_be_listed_by_its_histogram() {
+    let (registry, metrics) = started();
+    metrics.of_family(Family::V6, time(0)).started(time(100));
+    check(
+        &registry,
+        &[
+            r#"kubeproxy_network_programming_duration_seconds_count{ip_family="IPv6"} 0"#,
+            r#"kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds{ip_family="IPv6"} 100"#,
+        ],
+    );
+}
+
+#[test]
+fn syncs_are_counted_by_kind_and_outcome() {
+    let (registry, metrics) = started();
+    let mut v4 = metrics.of_family(Family::V4, time(0));
+    v4.sync_begins();
+    v4.sync_succeeded(&report(Kind::Full), Duration::from_millis(3), time(50));
+    v4.sync_begins();
+    v4.sync_failed(Kind::Partial, Failure::Restore, Duration::from_millis(5));
+    v4.sync_begins();
+    v4.sync_failed(Kind::Full, Failure::Look, Duration::from_millis(5));
+    check(
+        &registry,
+        &[
+            r#"kubeproxy_sync_proxy_rules_duration_seconds_count{ip_family="IPv4"} 3"#,
+            r#"kubeproxy_sync_full_proxy_rules_duration_seconds_bucket{ip_family="IPv4",le="0.004"} 1"#,
+            r#"kubeproxy_sync_full_proxy_rules_duration_seconds_count{ip_family="IPv4"} 2"#,
+            r#"kubeproxy_sync_partial_proxy_rules_duration_seconds_count{ip_family="IPv4"} 1"#,
+            r#"kubeproxy_sync_proxy_rules_last_timestamp_seconds{ip_family="IPv4"} 50"#,
+            r#"kubeproxy_sync_proxy_rules_iptables_total{ip_family="IPv4",table="filter"} 7"#,
+            r#"kubeproxy_sync_proxy_rules_iptables_total{ip_family="IPv4",table="nat"} 40"#,
+            r#"kubeproxy_sync_proxy_rules_iptables_last{ip_family="IPv4",table="filter"} 1"#,
+            r#"kubeproxy_sync_proxy_rules_iptables_last{ip_family="IPv4",table="nat"} 2"#,
+            r#"kubeproxy_sync_proxy_rules_no_local_endpoints_total{ip_family="IPv4",traffic_policy="internal"} 3"#,
+            r#"kubeproxy_sync_proxy_rules_no_local_endpoints_total{ip_family="IPv4",traffic_policy="external"} 4"#,
+            r#"kubeproxy_sync_proxy_rules_iptables_restore_failures_total{ip_family="IPv4"} 1"#,
+            r#"kubeproxy_sync_proxy_rules_iptables_partial_restore_failures_total{ip_family="IPv4"} 1"#,
+        ],
+    );
+}
+
+#[test]
+fn trigger_times_become_delays_once_rules_are_written() {
+    let (registry, metrics) = started();
+    let mut v4 = metrics.of_family(Family::V4, time(1000));
+    let (web, api) = (NamespacedName::new("demo", "web"), NamespacedName::new("demo", "api"));
+    // Too old, unreadable, of the other family, without effect: none of them counts.
+    v4.changed(&slice("1970-01-01T00:16:39Z", AddressType::Ipv4), Some(&web));
+    v4.changed(&slice("yesterday", AddressType::Ipv4), Some(&web));
+    v4.changed(&slice("1970-01-01T00:33:20Z", AddressType::Ipv6), None);
+    v4.changed(&slice("1970-01-01T00:33:20Z", AddressType::Ipv4), None);
+    // Dropped with the slice.
+    v4.changed(&slice("1970-01-01T00:33:20Z", AddressType::Ipv4), Some(&api));
+    v4.changed(&Change::DeleteEndpointSlice(NamespacedName::new("demo", "api-x")), Some(&api));
+    // These two do.
+    v4.changed(&slice("1970-01-01T00:33:20.5Z", AddressType::Ipv4), Some(&web));
+    v4.changed(&slice("1970-01-01T00:33:10Z", AddressType::Ipv4), Some(&web));
+    let pending = "kubeproxy_sync_proxy_rules_endpoint_changes_pending";
+    check(
+        &registry,
+        &[&format!("{pending} 6"), "kubeproxy_sync_proxy_rules_endpoint_changes_total 7"],
+    );
+
+    v4.sync_begins();
+    check(&registry, &[&format!("{pending} 0")]);
+    v4.sync_succeeded(&report(Kind::Partial), Duration::ZERO, time(2001));
+    let delays = "kubeproxy_network_programming_duration_seconds";
+    check(
+        &registry,
+        &[
+            &format!(r#"{delays}_bucket{{ip_family="IPv4",le="0.5"}} 1"#),
+            &format!(r#"{delays}_sum{{ip_family="IPv4"}} 11.5"#),
+            &format!(r#"{delays}_count{{ip_family="IPv4"}} 2"#),
+        ],
+    );
+}
+
+#[test]
+fn trigger_times_are_lost_with_a_failed_sync() {
+    let (registry, metrics) = started();
+    let mut v4 = metrics.of_family(Family::V4, time(0));
+    let web = NamespacedName::new("demo", "web");
+    v4.changed(&slice("1970-01-01T00:33:20Z", AddressType::Ipv4), Some(&web));
+    v4.sync_begins();
+    v4.sync_failed(Kind::Partial, Failure::Restore, Duration::ZERO);
+    v4.sync_begins();
+    v4.sync_succeeded(&report(Kind::Full), Duration::ZERO, time(3000));
+    check(&registry, &[r#"kubeproxy_network_programming_duration_seconds_count{ip_family="IPv4"} 0"#]);
+}
+
+#[test]
+fn a_service_that_changes_twice_is_pending_once_and_both_families_count_it() {
+    let (registry, metrics) = started();
+    let web = NamespacedName::new("demo", "web");
+    let gone = Change::DeleteService(web.clone());
+    let (mut v4, mut v6) = (metrics.of_family(Family::V4, time(0)), metrics.of_family(Family::V6, time(0)));
+    v4.changed(&gone, Some(&web));
+    v6.changed(&gone, None);
+    v4.changed(&gone, Some(&web));
+    check(
+        &registry,
+        &[
+            "kubeproxy_sync_proxy_rules_service_changes_total 3",
+            "kubeproxy_sync_proxy_rules_service_changes_pending 1",
+        ],
+    );
+    v4.sync_begins();
+    check(&registry, &["kubeproxy_sync_proxy_rules_service_changes_pending 0"]);
+}
+
+#[test]
+fn a_packet_counter_that_cannot_be_read_is_left_out() {
+    let registry = Registry::new();
+    let read = |name: &str| match name {
+        "ct_state_invalid_dropped_pkts" => Ok(12),
+        _ => Err(std::io::Error::other("gone")),
+    };
+    register_packet_counters(&registry, read).unwrap();
+    let text = TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+    assert!(text.contains("kubeproxy_iptables_ct_state_invalid_dropped_packets_total 12\n"), "{text}");
+    assert!(!text.contains("localhost"), "{text}");
+}
+
+#[test]
+fn passes_over_conntrack_are_counted_by_end() {
+    let (registry, metrics) = started();
+    for end in [End::Complete, End::Stopped, End::Doubtful, End::Busy] {
+        metrics.conntrack.passed(&conntrack_report(end));
+    }
+    check(
+        &registry,
+        &[
+            r#"kubeproxy_conntrack_reconciler_sync_duration_seconds_count{ip_family="IPv4"} 2"#,
+            r#"kubeproxy_conntrack_reconciler_deleted_entries_total{ip_family="IPv4"} 0"#,
+            r#"kubeproxy_conntrack_passes_total{cause="hourly",ip_family="IPv4"} 3"#,
+            r#"kubeproxy_conntrack_failures_total{ip_family="IPv4",reason="table changed"} 1"#,
+            r#"kubeproxy_conntrack_failures_total{ip_family="IPv4",reason="delete failed"} 1"#,
+            r#"kubeproxy_conntrack_pending_front_ends{ip_family="IPv4"} 2"#,
+        ],
+    );
+}
+
+#[test]
+fn the_build_is_told_in_kubernetes_words() {
+    let (registry, _metrics) = started();
+    let text = TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+    let info = text.lines().find(|line| line.starts_with("kubernetes_build_info{")).unwrap();
+    for part in [r#"git_version="v1.36.2""#, r#"major="1""#, r#"minor="36""#, r#"compiler="rustc""#] {
+        assert!(info.contains(part), "{info}");
+    }
+    check(
+        &registry,
+        &[
+            r#"kubernetes_feature_enabled{name="AllowServiceExternalIPs",stage=""} 1"#,
+            r#"kubernetes_feature_enabled{name="ComponentFlagz",stage="BETA"} 0"#,
+            r#"kubernetes_feature_enabled{name="LoggingAlphaOptions",stage="ALPHA"} 0"#,
+        ],
+    );
+}
+
+#[test]
+fn the_process_tells_plausible_numbers() {
+    let (registry, _metrics) = started();
+    let values: BTreeMap<_, _> = registry
+        .gather()
+        .iter()
+        .filter(|family| family.name().starts_with("process_"))
+        .map(|family| {
+            let metric = &family.get_metric()[0];
+            let value = match family.get_field_type() {
+                MetricType::COUNTER => metric.get_counter().get_value(),
+                _ => metric.get_gauge().get_value(),
+            };
+            (family.name().trim_start_matches("process_").to_owned(), value)
+        })
+        .collect();
+    let (resident, virtual_memory) = (values["resident_memory_bytes"], values["virtual_memory_bytes"]);
+    assert!(resident > 1e5 && resident < virtual_memory, "{values:?}");
+    assert!(values["open_fds"] >= 3.0 && values["open_fds"] <= values["max_fds"], "{values:?}");
+    let age = time_now() - values["start_time_seconds"];
+    assert!((-2.0..36_000.0).contains(&age), "{age}");
+}
+
+#[test]
+fn nothing_is_registered_twice() {
+    let (registry, _metrics) = started();
+    assert!(Metrics::new(&registry, &Build::default(), &Gates::default()).is_err());
+}
+
+// === helpers of the tests ===
+
+fn started() -> (Registry, Metrics) {
+    let registry = Registry::new();
+    let build = Build { release: "v1.36.2".into(), ..Build::default() };
+    let gates = Gates::new(&[("ComponentFlagz".to_owned(), false)].into()).unwrap().0;
+    let metrics = Metrics::new(&registry, &build, &gates).unwrap();
+    register_packet_counters(&registry, |_| Ok(1)).unwrap();
+    (registry, metrics)
+}
+
+fn record_everything(metrics: &Metrics) {
+    let mut family = metrics.of_family(Family::V4, time(0));
+    family.started(time(1));
+    family.sync_succeeded(&report(Kind::Full), Duration::ZERO, time(1));
+    family.sync_failed(Kind::Partial, Failure::Restore, Duration::ZERO);
+    metrics.conntrack.passed(&conntrack_report(End::Busy));
+    metrics.health.answered_healthz(200);
+    metrics.health.answered_livez(503);
+    let host = "api.example:6443";
+    metrics.rest.answered("GET", host, Some(200));
+    metrics.rest.completed("GET", host, Exchange { elapsed: Duration::ZERO, request_bytes: 0, response_bytes: 9 });
+    metrics.rest.held_back("GET", host, Duration::ZERO);
+    metrics.rest.retried("GET", host, None);
+}
+
+/// Each line is one of the exposition.
+fn check(registry: &Registry, lines: &[&str]) {
+    let text = TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+    for line in lines {
+        assert!(text.lines().any(|found| found == *line), "no {line} in\n{text}");
+    }
+}
+
+fn described(family: &MetricFamily) -> (String, &'static str, BTreeSet<String>, String) {
+    let metric = &family.get_metric()[0];
+    let labels = metric.get_label().iter().map(|label| label.name().to_owned()).collect();
+    let (kind, buckets) = match family.get_field_type() {
+        MetricType::COUNTER => ("counter", String::new()),
+        MetricType::GAUGE => ("gauge", String::new()),
+        MetricType::HISTOGRAM => {
+            let bounds = metric.get_histogram().get_bucket().iter().map(|bucket| bucket.upper_bound().to_string());
+            ("histogram", bounds.chain(["+Inf".to_owned()]).collect::<Vec<_>>().join(" "))
+        }
+        other => panic!("{other:?}"),
+    };
+    (family.name().to_owned(), kind, labels, buckets)
+}
+
+fn report(kind: Kind) -> Report {
+    Report {
+        kind,
+        rendered: 0,
+        service_ports: 0,
+        written: Counts { filter_rules: 1, nat_rules: 2, ..Counts::default() },
+        filter_rules: 7,
+        nat_rules: 40,
+        no_local_endpoints_internal: 3,
+        no_local_endpoints_external: 4,
+    }
+}
+
+fn conntrack_report(end: End) -> ::conntrack::report::Report {
+    ::conntrack::report::Report {
+        family: ::conntrack::flow::Family::V4,
+        occasion: Occasion::Hourly,
+        findings: Findings { end, ..Findings::default() },
+        pending: 2,
+        failure: None,
+    }
+}
+
+fn slice(trigger: &str, address_type: AddressType) -> Change {
+    Change::SetEndpointSlice(
+        EndpointSlice {
+            name: NamespacedName::new("demo", "web-x"),
+            service: "web".into(),
+            address_type,
+            ports: Vec::new(),
+            endpoints: Vec::new(),
+            fingerprint: 0,
+            last_change_trigger_time: Some(trigger.into()),
+        }
+        .into(),
+    )
+}
+
+fn time(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn time_now() -> f64 {
+    Timestamp::now().as_duration().as_secs_f64()
+}
