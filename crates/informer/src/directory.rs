@@ -106,12 +106,8 @@ impl Files {
         let mut batch = Batch::default();
         if !self.is_lost {
             self.is_lost = true;
-            batch.complaints.push(Complaint {
-                object: self.directory.display().to_string(),
-                field: String::new(),
-                value: String::new(),
-                reason: format!("cannot be listed, everything stays as it is: {error}"),
-            });
+            let reason = format!("cannot be listed, everything stays as it is: {error}");
+            batch.complaints.push(Complaint::new(self.directory.display(), "", "", reason));
         }
         batch
     }

@@ -52,8 +52,9 @@ impl File {
             Ok(Found { about, objects, complaints }) => {
                 self.statements.push(Statement { about, objects, place: place.to_owned() });
                 for complaint in complaints {
-                    let object = format!("{place}: {}", complaint.object);
-                    complaint::push(&mut self.complaints, Complaint { object, ..complaint });
+                    let Complaint { object, field, value, reason } = complaint;
+                    let object = format_args!("{place}: {object}");
+                    complaint::push(&mut self.complaints, Complaint::new(object, field, value, reason));
                 }
             }
             Err(Fault { field, value, reason }) => {

@@ -19,6 +19,7 @@ pub struct Complaint {
 }
 
 impl Complaint {
+    /// Whatever the texts are, they come out as one line of bearable length.
     pub(crate) fn new(
         object: impl fmt::Display,
         field: impl fmt::Display,
@@ -26,10 +27,10 @@ impl Complaint {
         reason: impl fmt::Display,
     ) -> Self {
         Self {
-            object: object.to_string(),
-            field: field.to_string(),
-            value: shortened(&value.to_string()),
-            reason: reason.to_string(),
+            object: printable(&object.to_string()),
+            field: printable(&field.to_string()),
+            value: shortened(&value.to_string(), LONGEST_VALUE),
+            reason: printable(&reason.to_string()),
         }
     }
 }
@@ -51,12 +52,19 @@ impl fmt::Display for Complaint {
 /// Longest value that a complaint repeats in full, in characters.
 const LONGEST_VALUE: usize = 100;
 
-/// `value` cut to what a log line can bear.
-pub(crate) fn shortened(value: &str) -> String {
-    match value.char_indices().nth(LONGEST_VALUE) {
-        Some((end, _)) => format!("{}...", &value[..end]),
-        None => value.to_owned(),
+/// Longest other part of a complaint, in characters: names of the greatest length fit.
+const LONGEST_TEXT: usize = 600;
+
+fn shortened(text: &str, longest: usize) -> String {
+    match text.char_indices().nth(longest) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
     }
+}
+
+fn printable(text: &str) -> String {
+    let escaped = |char: char| if char.is_control() { char.escape_debug().to_string() } else { char.into() };
+    shortened(text, LONGEST_TEXT).chars().map(escaped).collect()
 }
 
 /// The most complaints about one thing.
@@ -94,7 +102,7 @@ impl Complaints {
 
 #[cfg(test)]
 mod tests {
-    use super::Complaints;
+    use super::{Complaint, Complaints};
 
     #[test]
     fn there_is_an_end_to_complaints() {
@@ -109,6 +117,14 @@ mod tests {
     }
 
     #[test]
+    fn a_complaint_is_one_line_of_bearable_length() {
+        let long = "a\n".repeat(1000);
+        let text = Complaint::new(&long, &long, &long, &long).to_string();
+        assert!(!text.contains('\n') && text.len() < 6000, "{text}");
+        assert!(text.starts_with("a\\na\\n") && text.ends_with("a\\n..."), "{text}");
+    }
+
+    #[test]
     fn what_is_unknown_is_not_printed() {
         for (field, value, expected) in [
             ("spec.type", "a\nb", "Service demo/web: spec.type: \"a\\nb\": is bad"),
@@ -116,10 +132,7 @@ mod tests {
             ("", "x", "Service demo/web: \"x\": is bad"),
             ("", "", "Service demo/web: is bad"),
         ] {
-            assert_eq!(
-                super::Complaint::new("Service demo/web", field, value, "is bad").to_string(),
-                expected
-            );
+            assert_eq!(Complaint::new("Service demo/web", field, value, "is bad").to_string(), expected);
         }
     }
 }

@@ -7,7 +7,7 @@ use std::fmt;
 
 use compact_str::CompactString;
 
-use super::complaint::{Complaint, shortened};
+use super::complaint::Complaint;
 use super::raw;
 
 /// Namespace and name of an object; printed `namespace/name`.
@@ -72,7 +72,7 @@ impl raw::Node {
         if is_subdomain(name) {
             return Ok(name.clone());
         }
-        Err(Complaint::new(format_args!("Node {}", printable(name)), "metadata.name", name, SUBDOMAIN))
+        Err(Complaint::new(format_args!("Node {name}"), "metadata.name", name, SUBDOMAIN))
     }
 }
 
@@ -104,7 +104,7 @@ fn namespaced(
     rule: &str,
 ) -> Result<NamespacedName, Complaint> {
     let raw::Metadata { namespace, name, .. } = metadata;
-    let object = format!("{kind} {}/{}", printable(namespace), printable(name));
+    let object = format!("{kind} {namespace}/{name}");
     if !is_name(name) {
         return Err(Complaint::new(object, "metadata.name", name, rule));
     }
@@ -112,8 +112,4 @@ fn namespaced(
         return Err(Complaint::new(object, "metadata.namespace", namespace, LABEL));
     }
     Ok(NamespacedName::new(namespace.clone(), name.clone()))
-}
-
-fn printable(name: &str) -> String {
-    shortened(name).escape_debug().to_string()
 }
