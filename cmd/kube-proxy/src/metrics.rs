@@ -20,10 +20,10 @@ use prometheus::{IntCounterVec, Registry};
 
 pub(crate) use build::Build;
 pub(crate) use conntrack::ConntrackMetrics;
-pub(crate) use family::{FamilyMetrics, Failure};
+pub(crate) use family::{Failure, FamilyMetrics};
 pub(crate) use packet_counter::register_packet_counters;
 pub(crate) use process::start_time_seconds;
-pub(crate) use rest::{Exchange, RestMetrics};
+pub(crate) use rest::RestMetrics;
 pub(crate) use slis::Slis;
 
 use config::Gates;

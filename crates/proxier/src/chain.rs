@@ -160,14 +160,19 @@ impl ChainName {
         Self(Repr::Foreign(text.into()))
     }
 
+    /// What a chain of a service port is for, by the beginning of its name.
+    pub fn role(&self) -> Option<Role> {
+        match &self.0 {
+            Repr::Hashed(role, _) => Some(*role),
+            Repr::Fixed(_) => None,
+            Repr::Foreign(name) => Role::ALL.into_iter().find(|role| name.starts_with(role.prefix())),
+        }
+    }
+
     /// Whether kube-proxy, and nobody else, makes chains with this beginning: such a chain is
     /// deleted when no service port wants it.
     pub fn is_of_service_port(&self) -> bool {
-        match &self.0 {
-            Repr::Hashed(..) => true,
-            Repr::Fixed(_) => false,
-            Repr::Foreign(name) => Role::ALL.iter().any(|role| name.starts_with(role.prefix())),
-        }
+        self.role().is_some()
     }
 
     /// Appends the name to a text for iptables-restore.

@@ -3,7 +3,6 @@
 //! Knows nothing of what is written and why.
 #![expect(clippy::disallowed_methods, reason = "the one place that runs the iptables tools")]
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::process::{Command, Output, Stdio};
@@ -12,7 +11,8 @@ use iptables::IPTables;
 
 use crate::chain::{ChainName, Table};
 use crate::family::Family;
-use crate::jump::{Jump, jumps};
+use crate::jump::Jump;
+use crate::plan::{Found, Layout};
 use crate::rule::Rule;
 use crate::tables::{CANARY_TABLES, Tables, TablesError};
 use crate::version::{Features, Version};
@@ -58,6 +58,18 @@ impl Iptables {
         if output.status.success() { Ok(()) } else { Err(self.refused("-S POSTROUTING -t nat", &output)) }
     }
 
+    /// The command, and what it printed.
+    pub(crate) fn save(&self, table: Table) -> Result<(String, String), TablesError> {
+        let program = programs(self.family).save;
+        let command = format!("{program} -t {table}");
+        let output = Command::new(program).args(["-t", table.name()]).output();
+        let output = output.map_err(|source| TablesError::Missing { command: command.clone(), source })?;
+        if !output.status.success() {
+            return Err(failure(&command, &output, &[]));
+        }
+        Ok((command, String::from_utf8_lossy(&output.stdout).into_owned()))
+    }
+
     fn ensure_chain(&self, table: Table, chain: &ChainName) -> Result<(), TablesError> {
         let command = format!("-N {chain}");
         let output = self.run(table, &command)?;
@@ -83,7 +95,7 @@ impl Iptables {
         if output.status.success() { Ok(()) } else { Err(self.refused(&insert, &output)) }
     }
 
-    fn run(&self, table: Table, command: &str) -> Result<Output, TablesError> {
+    pub(crate) fn run(&self, table: Table, command: &str) -> Result<Output, TablesError> {
         let command = format!("{command}{}", self.features.wait_arguments());
         self.rules.execute(table.name(), &command).map_err(|error| TablesError::Missing {
             command: format!("{} {command}", self.rules.cmd),
@@ -91,30 +103,34 @@ impl Iptables {
         })
     }
 
-    fn refused(&self, command: &str, output: &Output) -> TablesError {
+    pub(crate) fn refused(&self, command: &str, output: &Output) -> TablesError {
         failure(&format!("{} {command}", self.rules.cmd), output, &[])
     }
 }
 
 impl Tables for Iptables {
-    fn ensure_jumps(&mut self) -> Result<(), TablesError> {
-        for jump in jumps() {
+    fn look(&mut self) -> Result<Found, TablesError> {
+        let mut found = Found::default();
+        for table in [Table::Nat, Table::Filter] {
+            let (command, save) = self.save(table)?;
+            found.read(&save).map_err(|source| TablesError::Unreadable { command, source })?;
+        }
+        Ok(found)
+    }
+
+    fn ensure_jumps(&mut self, jumps: &[Jump]) -> Result<(), TablesError> {
+        for jump in jumps {
             self.ensure_chain(jump.table, &jump.to)?;
-            self.ensure_first(&jump)?;
+            self.ensure_first(jump)?;
         }
         Ok(())
     }
 
-    fn nat_chains(&mut self) -> Result<BTreeSet<ChainName>, TablesError> {
-        let command = programs(self.family).save;
-        let output = Command::new(command).args(["-t", "nat"]).output();
-        let output = output.map_err(|source| TablesError::Missing { command: command.into(), source })?;
-        if !output.status.success() {
-            return Err(failure(&format!("{command} -t nat"), &output, &[]));
+    fn layout(&self) -> Layout {
+        match self.version.as_ref().and_then(|version| version.backend.as_deref()) {
+            Some("nf_tables") => Layout::Blocks,
+            Some(_) | None => Layout::Single,
         }
-        let text = String::from_utf8_lossy(&output.stdout);
-        let names = text.lines().filter_map(|line| line.strip_prefix(':')?.split(' ').next());
-        Ok(names.map(ChainName::parse).collect())
     }
 
     fn restore(&mut self, input: &[u8]) -> Result<(), TablesError> {
@@ -153,7 +169,7 @@ fn in_memory(input: &[u8]) -> io::Result<File> {
     Ok(file)
 }
 
-fn failure(command: &str, output: &Output, input: &[u8]) -> TablesError {
+pub(crate) fn failure(command: &str, output: &Output, input: &[u8]) -> TablesError {
     let said = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
     let text = String::from_utf8_lossy(&said).trim().replace('\n', "; ");
     let command = command.to_owned();
@@ -164,7 +180,7 @@ fn failure(command: &str, output: &Output, input: &[u8]) -> TablesError {
     TablesError::Refused { command, text: format!("{}: {text}", output.status), context }
 }
 
-fn text(rule: &Rule) -> String {
+pub(crate) fn text(rule: &Rule) -> String {
     let mut text = Vec::new();
     rule.write(&mut text);
     String::from_utf8(text).expect("rules are written from text")

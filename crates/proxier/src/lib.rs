@@ -24,12 +24,13 @@ pub mod ruleset;
 
 pub mod render;
 
+pub mod jump;
+
 pub mod parse;
 pub mod trace;
 
 pub mod plan;
 
-pub mod jump;
 pub mod refusal;
 pub mod tables;
 pub mod version;
@@ -43,3 +44,5 @@ pub mod nfacct;
 pub mod host;
 #[cfg(feature = "io")]
 pub mod iptables;
+
+pub mod cleanup;

@@ -9,8 +9,8 @@ use informer::change::Change;
 
 use crate::chain::Table;
 use crate::option::{Host, Options};
-use crate::plan::{Applied, Counts, Installed, StaleChains, Wanted, plan};
-use crate::render::{self, Context, Reachability, RenderedPort};
+use crate::plan::{Applied, Counts, Found, Installed, Layout, StaleChains, Transaction, Wanted, plan};
+use crate::render::{self, Context, Reachability};
 use crate::service::ServicePortName;
 use crate::tables::{Tables, TablesError};
 use crate::world::{Dirty, World};
@@ -127,16 +127,14 @@ impl Proxier {
         };
         let dirty = self.world.take_dirty();
         let stale = self.stale_chains(now);
-        let wanted = self.wanted(&applied, &dirty, host, stale);
-        let rendered = wanted.ports.len();
-        let transaction = plan(&applied, wanted);
+        let transaction = self.plan(&applied, &dirty, host, stale, tables.layout());
         if !transaction.is_empty() {
             tables.restore(&transaction.input)?;
         }
 
         self.last_full = if is_full { Some(now) } else { self.last_full };
         self.last_deletion = if stale == StaleChains::Delete { Some(now) } else { self.last_deletion };
-        let written = transaction.counts;
+        let (rendered, written) = (transaction.service_ports(), transaction.counts);
         let installed = self.installed.insert(applied.commit(transaction));
         let kind = if is_full { Kind::Full } else { Kind::Partial };
         Ok(Report::of(kind, rendered, written, installed))
@@ -145,26 +143,39 @@ impl Proxier {
     /// What a full sync would feed to iptables-restore where nothing of ours is installed.
     pub fn full_input(mut self, host: &Host) -> Vec<u8> {
         let dirty = self.world.take_dirty();
-        let applied = Applied::Unknown { existing: BTreeSet::new() };
-        let wanted = self.wanted(&applied, &dirty, host, StaleChains::Delete);
-        plan(&applied, wanted).input
+        let applied = Applied::Found(Found::default());
+        self.plan(&applied, &dirty, host, StaleChains::Delete, Layout::Single).input
     }
 
-    fn wanted(&self, applied: &Applied, dirty: &Dirty, host: &Host, stale: StaleChains) -> Wanted {
+    fn plan(
+        &self,
+        applied: &Applied,
+        dirty: &Dirty,
+        host: &Host,
+        stale: StaleChains,
+        layout: Layout,
+    ) -> Transaction {
         let context = Context::of(&self.world, &self.options, host);
         let services: Vec<_> = match (applied, dirty) {
             (Applied::Known(_), Dirty::Services(names)) => names.iter().collect(),
-            (Applied::Unknown { .. }, _) | (_, Dirty::All) => {
-                self.world.services().map(|(name, _)| name).collect()
-            }
+            (Applied::Found(_), _) | (_, Dirty::All) => self.world.services().map(|(name, _)| name).collect(),
         };
-        let ports: Vec<_> =
-            services.iter().flat_map(|name| render::service(&self.world, name, &context)).collect();
-        let gone = match applied {
-            Applied::Unknown { .. } => BTreeSet::new(),
-            Applied::Known(installed) => gone(installed, dirty, &ports),
+        let ports = services.iter().flat_map(|name| render::service(&self.world, name, &context));
+        let gone = self.gone(applied, dirty);
+        plan(applied, Wanted { fixed: render::fixed(&context), ports, gone, stale, layout })
+    }
+
+    /// Installed service ports that do not exist any more.
+    fn gone(&self, applied: &Applied, dirty: &Dirty) -> BTreeSet<ServicePortName> {
+        let Applied::Known(installed) = applied else { return BTreeSet::new() };
+        let before: Vec<_> = match dirty {
+            Dirty::All => installed.ports().map(|(name, _)| name).collect(),
+            Dirty::Services(names) => names.iter().flat_map(|name| installed.ports_of(name)).collect(),
         };
-        Wanted { fixed: render::fixed(&context), ports, gone, stale }
+        let exists = |name: &ServicePortName| {
+            self.world.service_ports(&name.service).iter().any(|(existing, _)| existing == name)
+        };
+        before.into_iter().filter(|name| !exists(name)).cloned().collect()
     }
 
     fn stale_chains(&self, now: Instant) -> StaleChains {
@@ -174,19 +185,14 @@ impl Proxier {
     }
 }
 
+/// Reads back what is there, and hangs our chains on the built-in ones where they do not.
 fn look(tables: &mut impl Tables) -> Result<Applied, TablesError> {
-    tables.ensure_jumps()?;
-    Ok(Applied::Unknown { existing: tables.nat_chains()? })
-}
-
-/// Installed service ports of the dirty Services that were not rendered.
-fn gone(installed: &Installed, dirty: &Dirty, rendered: &[RenderedPort]) -> BTreeSet<ServicePortName> {
-    let rendered: BTreeSet<_> = rendered.iter().map(|port| &port.name).collect();
-    let before: Vec<_> = match dirty {
-        Dirty::All => installed.ports().map(|(name, _)| name).collect(),
-        Dirty::Services(names) => names.iter().flat_map(|name| installed.ports_of(name)).collect(),
-    };
-    before.into_iter().filter(|name| !rendered.contains(name)).cloned().collect()
+    let found = tables.look()?;
+    let missing = found.missing_jumps();
+    if !missing.is_empty() {
+        tables.ensure_jumps(&missing)?;
+    }
+    Ok(Applied::Found(found))
 }
 
 impl Report {

@@ -4,18 +4,24 @@
 
 pub mod fake;
 
-use std::collections::BTreeSet;
 use std::io;
 
-use crate::chain::{ChainName, Table};
+use crate::chain::Table;
+use crate::jump::Jump;
+use crate::parse::ParseError;
+use crate::plan::{Found, Layout};
 
 /// The tables of one family.
 pub trait Tables {
-    /// Makes sure that our chains hang on the built-in ones. Existing jumps stay where they are.
-    fn ensure_jumps(&mut self) -> Result<(), TablesError>;
+    /// Reads back the rules that are there.
+    fn look(&mut self) -> Result<Found, TablesError>;
 
-    /// The names of all chains of the nat table.
-    fn nat_chains(&mut self) -> Result<BTreeSet<ChainName>, TablesError>;
+    /// Hangs chains of ours on built-in ones. An existing chain is left as it is; the jump is put
+    /// first in its chain unless it is there.
+    fn ensure_jumps(&mut self, jumps: &[Jump]) -> Result<(), TablesError>;
+
+    /// The form in which iptables-restore likes its input.
+    fn layout(&self) -> Layout;
 
     /// Feeds a text to iptables-restore. Each table of it is applied as a whole or not at all;
     /// after an error some tables may have been applied.
@@ -59,5 +65,13 @@ pub enum TablesError {
         command: String,
         /// Why it cannot.
         source: io::Error,
+    },
+    /// What iptables-save printed is no save, or was cut short.
+    #[error("{command}: {source}")]
+    Unreadable {
+        /// What was run.
+        command: String,
+        /// What is wrong with it.
+        source: ParseError,
     },
 }

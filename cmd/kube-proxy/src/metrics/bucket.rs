@@ -17,8 +17,3 @@ pub(super) fn network_programming() -> Vec<f64> {
 pub(super) fn request() -> Vec<f64> {
     vec![0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0]
 }
-
-/// Bytes of a request or response.
-pub(super) fn size() -> Vec<f64> {
-    [64, 256, 512, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216].map(f64::from).to_vec()
-}

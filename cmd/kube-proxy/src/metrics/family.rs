@@ -143,7 +143,8 @@ impl FamilyMetrics {
         self.metrics.changes.endpoints.inc();
         let Some(service) = touched else { return };
         self.metrics.changes.endpoints_pending.inc();
-        let trigger = slice.last_change_trigger_time.as_deref().and_then(|time| time.parse::<Timestamp>().ok());
+        let trigger =
+            slice.last_change_trigger_time.as_deref().and_then(|time| time.parse::<Timestamp>().ok());
         if let Some(trigger) = trigger.filter(|trigger| *trigger > self.start) {
             self.waiting.entry(service.clone()).or_default().push(trigger);
         }

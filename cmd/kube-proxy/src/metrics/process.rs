@@ -30,7 +30,8 @@ static SENT: Described = described(
 );
 static OPEN_FILES: Described = described("process_open_fds", Kind::Gauge, "File descriptors that are open");
 static MAX_FILES: Described = described("process_max_fds", Kind::Gauge, "File descriptors that may be open");
-static RESIDENT: Described = described("process_resident_memory_bytes", Kind::Gauge, "Bytes of resident memory");
+static RESIDENT: Described =
+    described("process_resident_memory_bytes", Kind::Gauge, "Bytes of resident memory");
 static VIRTUAL: Described = described("process_virtual_memory_bytes", Kind::Gauge, "Bytes of virtual memory");
 static MAX_VIRTUAL: Described =
     described("process_virtual_memory_max_bytes", Kind::Gauge, "Bytes of virtual memory that may be had");
@@ -45,7 +46,16 @@ static TASKS: Described = described(
 
 pub(super) fn register(register: &Register) -> Result<()> {
     let all = [
-        &CPU, &RECEIVED, &SENT, &OPEN_FILES, &MAX_FILES, &RESIDENT, &VIRTUAL, &MAX_VIRTUAL, &START_TIME, &TASKS,
+        &CPU,
+        &RECEIVED,
+        &SENT,
+        &OPEN_FILES,
+        &MAX_FILES,
+        &RESIDENT,
+        &VIRTUAL,
+        &MAX_VIRTUAL,
+        &START_TIME,
+        &TASKS,
     ];
     register.0.register(Box::new(Sampled::new(&all, look)?))
 }

@@ -67,7 +67,8 @@ impl SyncMetrics {
 impl Durations {
     fn new(register: &Register) -> Result<Self> {
         let sync = |name, help| register.histograms(name, help, FAMILY, bucket::sync());
-        let delay = "[ALPHA] Seconds from a change of endpoints in the cluster to the rules for it on this node";
+        let delay =
+            "[ALPHA] Seconds from a change of endpoints in the cluster to the rules for it on this node";
         Ok(Self {
             all: sync("kubeproxy_sync_proxy_rules_duration_seconds", "[ALPHA] Seconds that syncs took")?,
             full: sync(

@@ -5,8 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use config::Gates;
 use ::conntrack::report::{End, Findings, Occasion};
+use config::Gates;
+use informer::api::Exchange;
 use informer::change::Change;
 use informer::object::{AddressType, EndpointSlice, NamespacedName};
 use jiff::Timestamp;
@@ -28,7 +29,6 @@ const PROGRAMMING: &str = "0 0.25 0.5 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 
     29 30 31 32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 65 70 75 80 \
     85 90 95 100 105 110 115 120 150 180 210 240 270 300 +Inf";
 const SECONDS: &str = "0.005 0.025 0.1 0.25 0.5 1 2 4 8 15 30 60 +Inf";
-const BYTES: &str = "64 256 512 1024 4096 16384 65536 262144 1048576 4194304 16777216 +Inf";
 const BUILD: &[&str] = &[
     "build_date",
     "compiler",
@@ -84,10 +84,7 @@ const TABLE_OF_ALL: &[Row] = &[
     ("process_virtual_memory_max_bytes", "gauge", NONE, ""),
     ("rest_client_rate_limiter_duration_seconds", "histogram", REQUEST, SECONDS),
     ("rest_client_request_duration_seconds", "histogram", REQUEST, SECONDS),
-    ("rest_client_request_retries_total", "counter", &["code", "host", "verb"], ""),
-    ("rest_client_request_size_bytes", "histogram", REQUEST, BYTES),
     ("rest_client_requests_total", "counter", &["code", "host", "method"], ""),
-    ("rest_client_response_size_bytes", "histogram", REQUEST, BYTES),
 ];
 
 #[test]
@@ -194,10 +191,7 @@ fn trigger_times_become_delays_once_rules_are_written() {
     v4.changed(&slice("1970-01-01T00:33:20.5Z", AddressType::Ipv4), Some(&web));
     v4.changed(&slice("1970-01-01T00:33:10Z", AddressType::Ipv4), Some(&web));
     let pending = "kubeproxy_sync_proxy_rules_endpoint_changes_pending";
-    check(
-        &registry,
-        &[&format!("{pending} 6"), "kubeproxy_sync_proxy_rules_endpoint_changes_total 7"],
-    );
+    check(&registry, &[&format!("{pending} 6"), "kubeproxy_sync_proxy_rules_endpoint_changes_total 7"]);
 
     v4.sync_begins();
     check(&registry, &[&format!("{pending} 0")]);
@@ -279,6 +273,27 @@ fn passes_over_conntrack_are_counted_by_end() {
 }
 
 #[test]
+fn watches_are_counted_but_not_measured() {
+    let (registry, metrics) = started();
+    metrics.rest.requested(&exchange("GET", true, Some(200)));
+    metrics.rest.requested(&exchange("GET", false, Some(200)));
+    metrics.rest.requested(&exchange("POST", false, None));
+    let (requests, durations) = ("rest_client_requests_total", "rest_client_request_duration_seconds");
+    let host = r#"host="api.example:6443""#;
+    check(
+        &registry,
+        &[
+            &format!(r#"{requests}{{code="200",{host},method="GET"}} 2"#),
+            &format!(r#"{requests}{{code="<error>",{host},method="POST"}} 1"#),
+            &format!(r#"{durations}_count{{{host},verb="GET"}} 1"#),
+            &format!(r#"{durations}_bucket{{{host},verb="GET",le="0.025"}} 1"#),
+            &format!(r#"{durations}_bucket{{{host},verb="GET",le="0.005"}} 0"#),
+            &format!(r#"rest_client_rate_limiter_duration_seconds_sum{{{host},verb="GET"}} 0.25"#),
+        ],
+    );
+}
+
+#[test]
 fn the_build_is_told_in_kubernetes_words() {
     let (registry, _metrics) = started();
     let text = TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
@@ -344,11 +359,7 @@ fn record_everything(metrics: &Metrics) {
     metrics.conntrack.passed(&conntrack_report(End::Busy));
     metrics.health.answered_healthz(200);
     metrics.health.answered_livez(503);
-    let host = "api.example:6443";
-    metrics.rest.answered("GET", host, Some(200));
-    metrics.rest.completed("GET", host, Exchange { elapsed: Duration::ZERO, request_bytes: 0, response_bytes: 9 });
-    metrics.rest.held_back("GET", host, Duration::ZERO);
-    metrics.rest.retried("GET", host, None);
+    metrics.rest.requested(&exchange("GET", false, Some(200)));
 }
 
 /// Each line is one of the exposition.
@@ -366,7 +377,8 @@ fn described(family: &MetricFamily) -> (String, &'static str, BTreeSet<String>, 
         MetricType::COUNTER => ("counter", String::new()),
         MetricType::GAUGE => ("gauge", String::new()),
         MetricType::HISTOGRAM => {
-            let bounds = metric.get_histogram().get_bucket().iter().map(|bucket| bucket.upper_bound().to_string());
+            let bounds =
+                metric.get_histogram().get_bucket().iter().map(|bucket| bucket.upper_bound().to_string());
             ("histogram", bounds.chain(["+Inf".to_owned()]).collect::<Vec<_>>().join(" "))
         }
         other => panic!("{other:?}"),
@@ -394,6 +406,17 @@ fn conntrack_report(end: End) -> ::conntrack::report::Report {
         findings: Findings { end, ..Findings::default() },
         pending: 2,
         failure: None,
+    }
+}
+
+fn exchange(method: &str, is_watch: bool, code: Option<u16>) -> Exchange {
+    Exchange {
+        method: method.parse().unwrap(),
+        host: "api.example:6443".to_owned(),
+        is_watch,
+        code,
+        took: Duration::from_millis(10),
+        waited: Duration::from_millis(250),
     }
 }
 

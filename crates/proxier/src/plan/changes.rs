@@ -1,47 +1,47 @@
-//! What differs between the installed and the wanted rules.
+//! What differs between the rules that are there and the wanted ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::chain::{ChainName, Table};
+use crate::parse::SavedRule;
+use crate::ruleset::{Placed, Ruleset};
 use crate::service::ServicePortName;
 
-use super::installed::{Applied, FixedChains, Installed, InstalledPort, PortText, SharedChain};
+use super::installed::{FixedChains, Installed, InstalledPort};
+use super::port::PortText;
+use super::{Applied, Found, SharedChain, lines};
 
-/// The chains that must be written again or deleted.
+/// Up to so many rules of a shared chain are inserted and deleted one by one; beyond, the chain is
+/// written anew.
+const MOST_EDITS: usize = 64;
+
+/// The shared chains that must be written, and the chains that nobody wants.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
-    /// Shared chains whose content differs.
-    pub(super) shared: BTreeSet<SharedChain>,
-    /// Chains that no service port wants.
+    pub(super) shared: BTreeMap<SharedChain, Extent>,
     pub(super) stale: BTreeSet<ChainName>,
-    /// Whether refusals come or go.
-    pub(super) refusals: bool,
 }
 
-/// A service port as it is installed, and as it is wanted where it was rendered again.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Visited<'a> {
-    pub(super) old: Option<&'a InstalledPort>,
-    pub(super) new: Option<&'a PortText>,
-}
-
-impl Visited<'_> {
-    /// Its lines in the shared chains, as they are wanted.
-    pub(super) fn wanted(&self) -> Option<&InstalledPort> {
-        self.new.map(|text| &text.installed).or(self.old)
-    }
+/// How much of a shared chain is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// The rules that come and go.
+    Edits,
+    /// Everything.
+    Whole,
 }
 
 impl Changes {
     pub(super) fn between(
         applied: &Applied,
+        ruleset: &Ruleset,
         fixed: &FixedChains,
         ports: &BTreeMap<ServicePortName, PortText>,
         gone: &BTreeSet<ServicePortName>,
     ) -> Self {
         let mut changes = match applied {
-            Applied::Unknown { existing } => Self::everything(existing, fixed),
             Applied::Known(installed) => Self::since(installed, fixed, ports, gone),
+            Applied::Found(found) => Self::from_found(found, ruleset, ports),
         };
         if !changes.stale.is_empty() {
             let wanted = ports.values().flat_map(|port| &port.installed.own).map(|(chain, _)| chain);
@@ -52,10 +52,25 @@ impl Changes {
         changes
     }
 
-    fn everything(existing: &BTreeSet<ChainName>, fixed: &FixedChains) -> Self {
-        let ours = existing.iter().filter(|chain| chain.is_of_service_port());
-        let shared = fixed.0.iter().map(|(chain, _)| chain.clone()).collect();
-        Self { shared, stale: ours.cloned().collect(), refusals: false }
+    pub(super) fn extent(&self, chain: &SharedChain) -> Option<Extent> {
+        self.shared.get(chain).copied()
+    }
+
+    fn from_found(found: &Found, ruleset: &Ruleset, ports: &BTreeMap<ServicePortName, PortText>) -> Self {
+        let mut wanted: BTreeMap<&SharedChain, Vec<SavedRule>> =
+            ruleset.fixed_chains.iter().map(|chain| (chain, Vec::new())).collect();
+        let normal = |placed: &Placed| {
+            let rule = SavedRule::Known(placed.rule.clone().normal());
+            ((placed.table, placed.chain.clone()), rule)
+        };
+        let of_ports = ports.values().flat_map(|port| port.shared_rules.iter().cloned());
+        let all = ruleset.head.iter().map(normal).chain(of_ports).chain(ruleset.tail.iter().map(normal));
+        for (chain, rule) in all {
+            wanted.get_mut(&chain).expect("shared chains are fixed chains").push(rule);
+        }
+        let differing = wanted.into_iter().filter(|(chain, rules)| found.rules(chain) != Some(rules));
+        let shared = differing.map(|(chain, _)| (chain.clone(), Extent::Whole)).collect();
+        Self { shared, stale: found.own_chains() }
     }
 
     fn since(
@@ -65,50 +80,40 @@ impl Changes {
         gone: &BTreeSet<ServicePortName>,
     ) -> Self {
         let mut changes = Self { stale: installed.stale.clone(), ..Self::default() };
+        let mut edits = BTreeMap::new();
         let nothing = InstalledPort::default();
         let old = |name| installed.ports.get(name).unwrap_or(&nothing);
-        ports.iter().for_each(|(name, new)| changes.replace(old(name), &new.installed));
-        gone.iter().for_each(|name| changes.replace(old(name), &nothing));
-        changes.refusals = changes.shared.iter().any(holds_refusals);
+        ports.iter().for_each(|(name, new)| changes.replace(old(name), &new.installed, &mut edits));
+        gone.iter().for_each(|name| changes.replace(old(name), &nothing, &mut edits));
+        let extent = |edits| if edits > MOST_EDITS { Extent::Whole } else { Extent::Edits };
+        changes.shared = edits.into_iter().map(|(chain, edits)| (chain, extent(edits))).collect();
         let differs = |(chain, lines): &&(SharedChain, _)| installed.fixed.get(chain) != Some(lines);
-        changes.shared.extend(fixed.0.iter().filter(differs).map(|(chain, _)| chain.clone()));
+        let differing = fixed.0.iter().filter(differs).map(|(chain, _)| (chain.clone(), Extent::Whole));
+        changes.shared.extend(differing);
         changes
     }
 
-    fn replace(&mut self, old: &InstalledPort, new: &InstalledPort) {
-        let chains = old.shared.iter().chain(&new.shared).map(|(chain, _)| chain);
-        let differing = chains.filter(|chain| old.shared_lines(chain) != new.shared_lines(chain));
-        self.shared.extend(differing.cloned());
+    fn replace(
+        &mut self,
+        old: &InstalledPort,
+        new: &InstalledPort,
+        edits: &mut BTreeMap<SharedChain, usize>,
+    ) {
+        let chains: BTreeSet<_> = old.shared.iter().chain(&new.shared).map(|(chain, _)| chain).collect();
+        for chain in chains {
+            let (before, after) = (old.shared_lines(chain), new.shared_lines(chain));
+            if before != after {
+                *edits.entry(chain.clone()).or_default() += lines(before).count() + lines(after).count();
+            }
+        }
         let left = old.own.iter().map(|(chain, _)| chain).filter(|chain| new.digest(chain).is_none());
         self.stale.extend(left.cloned());
     }
-
-    /// Shows the service ports that contribute to what is written, in order: all if a shared chain
-    /// is written again, else those that were rendered again.
-    pub(super) fn visit_ports<'a>(
-        &self,
-        applied: &'a Applied,
-        ports: &'a BTreeMap<ServicePortName, PortText>,
-        gone: &BTreeSet<ServicePortName>,
-        mut show: impl FnMut(Visited<'a>),
-    ) {
-        let installed = match applied {
-            Applied::Known(installed) => Some(&installed.ports),
-            Applied::Unknown { .. } => None,
-        };
-        let old = |name| installed.and_then(|ports| ports.get(name));
-        if self.shared.is_empty() || installed.is_none() {
-            ports.iter().for_each(|(name, new)| show(Visited { old: old(name), new: Some(new) }));
-            return;
-        }
-        let names: BTreeSet<_> = installed.into_iter().flat_map(BTreeMap::keys).chain(ports.keys()).collect();
-        for name in names.into_iter().filter(|name| !gone.contains(*name)) {
-            show(Visited { old: old(name), new: ports.get(name) });
-        }
-    }
 }
 
-/// Whether a shared chain is one in which traffic without endpoints is rejected or dropped.
+/// Whether a shared chain is one in which traffic is rejected or dropped that nat does not deliver.
 pub(super) fn holds_refusals((table, chain): &SharedChain) -> bool {
-    *table == Table::Filter && [ChainName::KUBE_SERVICES, ChainName::KUBE_EXTERNAL_SERVICES].contains(chain)
+    let refusals =
+        [ChainName::KUBE_SERVICES, ChainName::KUBE_EXTERNAL_SERVICES, ChainName::KUBE_PROXY_FIREWALL];
+    *table == Table::Filter && refusals.contains(chain)
 }

@@ -1,151 +1,196 @@
-//! Writes the chains that differ, table by table.
+//! Writes what differs: which tables, in which order.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::chain::{ChainName, Table};
-use crate::service::ServicePortName;
+use crate::parse::SavedRule;
 use crate::text;
 
-use super::changes::{Changes, Visited, holds_refusals};
-use super::installed::{Applied, FixedChains, InstalledPort, PortText, line_count};
+use super::blocks;
+use super::changes::{Extent, holds_refusals};
+use super::edits::edits;
+use super::{Applied, Layout, Scene, SharedChain, lines};
 
-/// How many lines of each kind a transaction holds.
+/// How much a transaction holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Rules of the filter table.
+    /// Rules of the filter table that are appended, inserted or deleted.
     pub filter_rules: usize,
-    /// Rules of the nat table.
+    /// Rules of the nat table that are appended, inserted or deleted.
     pub nat_rules: usize,
     /// Chains that are deleted.
     pub deleted_chains: usize,
+    /// How often a table is committed.
+    pub commits: usize,
 }
 
-/// The text of one table.
+/// What goes into one table between two COMMITs.
 #[derive(Default)]
-struct Section {
-    chains: Vec<u8>,
-    rules: Vec<u8>,
+pub(super) struct Section {
+    pub(super) chains: Vec<u8>,
+    pub(super) rules: Vec<u8>,
 }
 
 impl Section {
-    fn finish(&self, table: Table, out: &mut Vec<u8>) {
-        if self.chains.is_empty() {
+    fn is_empty(&self) -> bool {
+        self.chains.is_empty() && self.rules.is_empty()
+    }
+
+    /// Writes the section, unless it is empty.
+    pub(super) fn finish(&self, table: Table, out: &mut Vec<u8>, counts: &mut Counts) {
+        if self.is_empty() {
             return;
         }
         text::begin(table, out);
         out.extend_from_slice(&self.chains);
         out.extend_from_slice(&self.rules);
         text::commit(out);
-    }
-}
-
-pub(super) struct Writer<'a> {
-    changes: &'a Changes,
-    fixed: &'a FixedChains,
-    filter: Section,
-    nat: Section,
-    deleted_chains: usize,
-}
-
-impl<'a> Writer<'a> {
-    /// Begins with what stands before the rules of service ports.
-    pub(super) fn new(changes: &'a Changes, fixed: &'a FixedChains) -> Self {
-        let mut writer =
-            Self { changes, fixed, filter: Section::default(), nat: Section::default(), deleted_chains: 0 };
-        for (chain, lines) in fixed.0.iter().filter(|(chain, _)| changes.shared.contains(chain)) {
-            let section = writer.section(chain.0);
-            text::declare(&chain.1, &mut section.chains);
-            section.rules.extend_from_slice(&lines.head);
-        }
-        writer
-    }
-
-    pub(super) fn port(&mut self, port: &Visited) {
-        for (chain, lines) in port.wanted().into_iter().flat_map(|wanted| &wanted.shared) {
-            if self.changes.shared.contains(chain) {
-                self.section(chain.0).rules.extend_from_slice(lines);
-            }
-        }
-        if let Some(new) = port.new {
-            self.own_chains(port.old, new);
+        counts.commits += 1;
+        match table {
+            Table::Nat => counts.nat_rules += lines(&self.rules).count(),
+            Table::Filter | Table::Mangle => counts.filter_rules += lines(&self.rules).count(),
         }
     }
 
-    fn own_chains(&mut self, old: Option<&InstalledPort>, new: &PortText) {
-        let differs =
-            |(chain, digest): &(ChainName, u64)| old.and_then(|old| old.digest(chain)) != Some(*digest);
-        let differs: Vec<_> = new.installed.own.iter().map(differs).collect();
-        for ((chain, _), _) in new.installed.own.iter().zip(&differs).filter(|(_, differs)| **differs) {
-            text::declare(chain, &mut self.nat.chains);
+    /// A shared chain, emptied and filled with what is wanted.
+    pub(super) fn whole(&mut self, scene: &Scene, chain: &SharedChain) {
+        let fixed = scene.fixed.get(chain).cloned().unwrap_or_default();
+        text::declare(&chain.1, &mut self.chains);
+        text::append_lines(&chain.1, lines(&fixed.head), &mut self.rules);
+        for port in scene.all_ports() {
+            text::append_lines(&chain.1, lines(port.lines(chain)), &mut self.rules);
         }
-        for (_, line) in new.own_lines.iter().filter(|(index, _)| differs[*index]) {
-            self.nat.rules.extend_from_slice(line);
-        }
+        text::append_lines(&chain.1, lines(&fixed.tail), &mut self.rules);
     }
 
     /// A declaration empties the chain, whatever is in it.
-    pub(super) fn delete(&mut self, chains: &BTreeSet<ChainName>) {
-        for chain in chains {
-            text::declare(chain, &mut self.nat.chains);
-            text::delete_chain(chain, &mut self.nat.rules);
-        }
-        self.deleted_chains = chains.len();
+    pub(super) fn delete(&mut self, chain: &ChainName) {
+        text::declare(chain, &mut self.chains);
+        text::delete_chain(chain, &mut self.rules);
     }
+}
 
-    pub(super) fn writes_nat(&self) -> bool {
-        !self.nat.chains.is_empty()
-    }
+/// The whole input.
+///
+/// Each COMMIT stands alone. Were a refusal gone before nat delivers, or nat empty before the
+/// refusal is there, packets in between would pass untranslated, and conntrack would hold on to
+/// that: later packets of the same flow vanish for as long as the sender keeps sending. Therefore
+/// refusals that come are written before nat, and those that go behind it.
+pub(super) fn write(scene: &Scene, deleted: &BTreeSet<ChainName>, layout: Layout) -> (Vec<u8>, Counts) {
+    let mut counts = Counts { deleted_chains: deleted.len(), ..Counts::default() };
+    let writes_nat = scene.changes.shared.keys().any(|(table, _)| *table == Table::Nat)
+        || !deleted.is_empty()
+        || scene.ports.values().any(|port| port.differing().next().is_some());
+    let (before, after) = filter(scene, writes_nat);
 
-    /// Ends with what stands behind the rules of service ports.
-    pub(super) fn finish(mut self, out: &mut Vec<u8>) -> Counts {
-        let fixed = self.fixed;
-        for (chain, lines) in fixed.0.iter().filter(|(chain, _)| self.changes.shared.contains(chain)) {
-            self.section(chain.0).rules.extend_from_slice(&lines.tail);
+    let mut out = Vec::new();
+    before.finish(Table::Filter, &mut out, &mut counts);
+    if writes_nat {
+        match layout {
+            Layout::Blocks if blocks::are_needed(scene, deleted) => {
+                blocks::write(scene, deleted, &mut out, &mut counts);
+            }
+            Layout::Single | Layout::Blocks => nat(scene, deleted).finish(Table::Nat, &mut out, &mut counts),
         }
-        self.filter.finish(Table::Filter, out);
-        self.nat.finish(Table::Nat, out);
-        Counts {
-            filter_rules: line_count(&self.filter.rules),
-            nat_rules: line_count(&self.nat.rules) - self.deleted_chains,
-            deleted_chains: self.deleted_chains,
+    }
+    after.finish(Table::Filter, &mut out, &mut counts);
+    counts.nat_rules -= counts.deleted_chains;
+    (out, counts)
+}
+
+/// The filter table before nat is written, and after.
+fn filter(scene: &Scene, writes_nat: bool) -> (Section, Section) {
+    let (mut before, mut after) = (Section::default(), Section::default());
+    for (chain, _) in scene.fixed.0.iter().filter(|((table, _), _)| *table == Table::Filter) {
+        let is_split = writes_nat && holds_refusals(chain);
+        match scene.changes.extent(chain) {
+            Some(Extent::Edits) => {
+                let edits = edits(scene, chain);
+                before.rules.extend(edits.inserts);
+                if is_split { &mut after } else { &mut before }.rules.extend(edits.deletes);
+            }
+            Some(Extent::Whole) if is_split => split(scene, chain, &mut before, &mut after),
+            Some(Extent::Whole) => before.whole(scene, chain),
+            None => {}
         }
     }
+    (before, after)
+}
 
-    fn section(&mut self, table: Table) -> &mut Section {
-        match table {
-            Table::Filter => &mut self.filter,
-            Table::Nat | Table::Mangle => &mut self.nat,
+/// Refusals of both before, the wanted ones alone after; each only if it makes a difference.
+fn split(scene: &Scene, chain: &SharedChain, before: &mut Section, after: &mut Section) {
+    let Difference { comes, goes } = difference(scene, chain);
+    if comes || goes.is_empty() {
+        before.whole(scene, chain);
+        text::append_lines(&chain.1, lines(&goes), &mut before.rules);
+    }
+    if !goes.is_empty() {
+        after.whole(scene, chain);
+    }
+}
+
+struct Difference {
+    /// Whether a rule is wanted that is not there.
+    comes: bool,
+    /// The rules that are there and not wanted.
+    goes: Vec<u8>,
+}
+
+fn difference(scene: &Scene, chain: &SharedChain) -> Difference {
+    match scene.applied {
+        Applied::Known(_) => {
+            let old: BTreeSet<_> = scene.all_ports().flat_map(|port| lines(port.old_lines(chain))).collect();
+            let new: BTreeSet<_> = scene.all_ports().flat_map(|port| lines(port.lines(chain))).collect();
+            Difference {
+                comes: new.iter().any(|rule| !old.contains(rule)),
+                goes: old.iter().filter(|rule| !new.contains(*rule)).copied().flatten().copied().collect(),
+            }
+        }
+        Applied::Found(found) => {
+            let old = found.rules(chain).unwrap_or_default();
+            let shared = scene.ports.values().flat_map(|port| &port.shared_rules);
+            let new: Vec<_> = shared.filter(|(of, _)| of == chain).map(|(_, rule)| rule).collect();
+            let mut goes = Vec::new();
+            // What is not ours need not outlive the chain's content.
+            let known = old.iter().filter(|rule| !new.contains(rule)).filter_map(SavedRule::known);
+            known.for_each(|rule| text::rule(rule, &mut goes));
+            Difference { comes: new.iter().any(|rule| !old.contains(rule)), goes }
         }
     }
 }
 
-/// A filter section that holds the refusals that go as well as those that come.
-///
-/// Each COMMIT stands alone. Were a refusal gone before nat delivers, or nat empty before the
-/// refusal is there, packets in between would pass untranslated, and conntrack would hold on to
-/// that: later packets of the same flow vanish for as long as the sender keeps sending.
-pub(super) fn refusals_of_both(
-    applied: &Applied,
-    fixed: &FixedChains,
-    ports: &BTreeMap<ServicePortName, PortText>,
-    changes: &Changes,
-    out: &mut Vec<u8>,
-) {
+/// All of nat at once, service port by service port as kube-proxy writes it.
+fn nat(scene: &Scene, deleted: &BTreeSet<ChainName>) -> Section {
     let mut section = Section::default();
-    for chain in changes.shared.iter().filter(|chain| holds_refusals(chain)) {
-        let lines = fixed.get(chain).cloned().unwrap_or_default();
-        text::declare(&chain.1, &mut section.chains);
-        section.rules.extend_from_slice(&lines.head);
-        changes.visit_ports(applied, ports, &BTreeSet::new(), |port| {
-            let old = port.old.map_or(&[][..], |old| old.shared_lines(chain));
-            let new = port.new.map_or(&[][..], |new| new.installed.shared_lines(chain));
-            section.rules.extend_from_slice(new);
-            let kept = old.split_inclusive(|byte| *byte == b'\n');
-            let kept =
-                kept.filter(|line| !new.split_inclusive(|byte| *byte == b'\n').any(|other| other == *line));
-            kept.for_each(|line| section.rules.extend_from_slice(line));
-        });
-        section.rules.extend_from_slice(&lines.tail);
+    let mut edited = BTreeMap::new();
+    let shared: Vec<_> = scene.fixed.0.iter().filter(|((table, _), _)| *table == Table::Nat).collect();
+    let is_whole = |chain: &SharedChain| scene.changes.extent(chain) == Some(Extent::Whole);
+    for (chain, fixed) in &shared {
+        match scene.changes.extent(chain) {
+            Some(Extent::Whole) => {
+                text::declare(&chain.1, &mut section.chains);
+                text::append_lines(&chain.1, lines(&fixed.head), &mut section.rules);
+            }
+            Some(Extent::Edits) => drop(edited.insert(chain, edits(scene, chain))),
+            None => {}
+        }
     }
-    section.finish(Table::Filter, out);
+    let whole: Vec<_> = shared.iter().map(|(chain, _)| chain).filter(|chain| is_whole(chain)).collect();
+    if whole.is_empty() {
+        scene.ports.values().for_each(|port| port.write(&mut section));
+    } else {
+        for port in scene.all_ports() {
+            for chain in &whole {
+                text::append_lines(&chain.1, lines(port.lines(chain)), &mut section.rules);
+            }
+            port.new.into_iter().for_each(|new| new.write(&mut section));
+        }
+    }
+    edited.values().for_each(|edits| section.rules.extend(&edits.inserts));
+    edited.values().for_each(|edits| section.rules.extend(&edits.deletes));
+    deleted.iter().for_each(|chain| section.delete(chain));
+    for (chain, fixed) in shared.iter().filter(|(chain, _)| is_whole(chain)) {
+        text::append_lines(&chain.1, lines(&fixed.tail), &mut section.rules);
+    }
+    section
 }

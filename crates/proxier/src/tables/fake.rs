@@ -2,29 +2,60 @@
 //!
 //! Stands in for the kernel where no kernel is needed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::chain::{ChainName, Table};
-use crate::jump::jumps;
+use crate::jump::Jump;
 use crate::parse::{Chain, Command, SavedRule, commands};
+use crate::plan::{Found, Layout};
 use crate::rule::Target;
+use crate::text;
 
 use super::{CANARY_TABLES, Tables, TablesError};
 
-type Chains = BTreeMap<ChainName, Chain>;
+/// The chains of a table.
+pub type Chains = BTreeMap<ChainName, Chain>;
 
 /// Tables of one family in memory.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct FakeTables {
+    /// The form in which it likes its input.
+    pub layout: Layout,
     /// What is installed.
     pub tables: BTreeMap<Table, Chains>,
     /// Every text that was accepted.
     pub restored: Vec<String>,
+    /// What was installed after each COMMIT of the last restore.
+    pub commits: Vec<BTreeMap<Table, Chains>>,
     /// How many of the next restores fail.
     pub failures: usize,
 }
 
 impl FakeTables {
+    /// Empty tables.
+    pub fn new(layout: Layout) -> Self {
+        Self { layout, tables: BTreeMap::new(), restored: Vec::new(), commits: Vec::new(), failures: 0 }
+    }
+
+    /// What iptables-save would print.
+    pub fn save(&self) -> String {
+        let mut out = Vec::new();
+        for (table, chains) in &self.tables {
+            text::begin(*table, &mut out);
+            chains.keys().for_each(|chain| text::declare(chain, &mut out));
+            for (name, chain) in chains {
+                chain.rules.iter().for_each(|rule| match rule {
+                    SavedRule::Known(rule) => text::append(name, rule, &mut out),
+                    SavedRule::Foreign(rule) => {
+                        text::append_lines(name, [format!(" {rule}\n").as_bytes()], &mut out)
+                    }
+                });
+            }
+            text::commit(&mut out);
+        }
+        String::from_utf8(out).expect("rules are text")
+    }
+
     /// The chains of a table.
     pub fn chains(&self, table: Table) -> Chains {
         self.tables.get(&table).cloned().unwrap_or_default()
@@ -37,12 +68,18 @@ impl FakeTables {
 }
 
 impl Tables for FakeTables {
-    fn ensure_jumps(&mut self) -> Result<(), TablesError> {
-        for jump in jumps() {
+    fn look(&mut self) -> Result<Found, TablesError> {
+        let mut found = Found::default();
+        found.read(&self.save()).map_err(|error| refused(error.to_string()))?;
+        Ok(found)
+    }
+
+    fn ensure_jumps(&mut self, jumps: &[Jump]) -> Result<(), TablesError> {
+        for jump in jumps {
             let chains = self.tables.entry(jump.table).or_default();
             chains.entry(jump.to.clone()).or_default();
-            let rules = &mut chains.entry(jump.from).or_default().rules;
-            let rule = SavedRule::Known(jump.rule.normal());
+            let rules = &mut chains.entry(jump.from.clone()).or_default().rules;
+            let rule = SavedRule::Known(jump.rule.clone().normal());
             if !rules.contains(&rule) {
                 rules.insert(0, rule);
             }
@@ -50,8 +87,8 @@ impl Tables for FakeTables {
         Ok(())
     }
 
-    fn nat_chains(&mut self) -> Result<BTreeSet<ChainName>, TablesError> {
-        Ok(self.chains(Table::Nat).into_keys().collect())
+    fn layout(&self) -> Layout {
+        self.layout
     }
 
     fn restore(&mut self, input: &[u8]) -> Result<(), TablesError> {
@@ -59,6 +96,7 @@ impl Tables for FakeTables {
             self.failures -= 1;
             return Err(refused("told to fail".to_owned()));
         }
+        self.commits.clear();
         let text = String::from_utf8_lossy(input).into_owned();
         let mut commands = commands(&text);
         let mut open = None;
@@ -93,6 +131,7 @@ impl FakeTables {
                 let (table, chains) = open.take().ok_or("COMMIT without a table")?;
                 check_targets(&chains)?;
                 self.tables.insert(table, chains);
+                self.commits.push(self.tables.clone());
             }
             (command, Some((_, chains))) => apply(command, chains)?,
             (_, None) => return Err("no table".to_owned()),

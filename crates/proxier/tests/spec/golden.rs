@@ -16,6 +16,7 @@ use proxier::family::Family;
 use proxier::node::NodeIdentity;
 use proxier::option::{Host, Options, Tools};
 use proxier::parse::{self, Chain, SavedRule};
+use proxier::plan::Layout;
 use proxier::proxier::Proxier;
 use proxier::rule::Match;
 use proxier::tables::Tables;
@@ -153,7 +154,7 @@ impl Recording {
         let changes = put(&mut manifests, &node, &node.to_string());
         let options = options(&case.join("config.yaml"), family, &changes, &host);
         let proxier = Proxier::new(World::new(family, "node1"), options, Duration::from_secs(30));
-        let mut recording = Self { node, manifests, proxier, tables: FakeTables::default(), host };
+        let mut recording = Self { node, manifests, proxier, tables: FakeTables::new(Layout::Single), host };
         recording.tables.ensure_canary().unwrap();
         changes.iter().for_each(|change| recording.proxier.apply(change));
         recording

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use proxier::chain::ChainName;
 use proxier::family::Family;
 use proxier::option::{Host, Options};
+use proxier::plan::Layout;
 use proxier::proxier::{Proxier, Report};
 use proxier::render;
 use proxier::ruleset::Ruleset;
@@ -48,7 +49,7 @@ impl Story {
             services: BTreeMap::new(),
             endpoints: BTreeMap::new(),
             proxier: Proxier::new(world, options, STALE_INTERVAL),
-            tables: FakeTables::default(),
+            tables: FakeTables::new(Layout::Single),
             input: String::new(),
         }
     }
@@ -93,8 +94,8 @@ pub(crate) fn start() -> Instant {
 
 /// Tables that hold nothing but a ruleset.
 pub(crate) fn holding(ruleset: &Ruleset) -> FakeTables {
-    let mut tables = FakeTables::default();
-    tables.ensure_jumps().unwrap();
+    let mut tables = FakeTables::new(Layout::Single);
+    tables.ensure_jumps(&proxier::jump::jumps()).unwrap();
     tables.restore(&ruleset.restore_input()).unwrap();
     tables
 }

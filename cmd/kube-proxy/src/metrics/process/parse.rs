@@ -55,7 +55,8 @@ pub(super) fn octets(text: &str) -> Option<(f64, f64)> {
     let mut lines = text.lines().filter_map(|line| line.strip_prefix("IpExt:"));
     let (names, numbers) = (lines.next()?, lines.next()?);
     let named = |name: &str| {
-        let (_, number) = names.split_whitespace().zip(numbers.split_whitespace()).find(|(n, _)| *n == name)?;
+        let (_, number) =
+            names.split_whitespace().zip(numbers.split_whitespace()).find(|(n, _)| *n == name)?;
         number.parse().ok()
     };
     Some((named("InOctets")?, named("OutOctets")?))

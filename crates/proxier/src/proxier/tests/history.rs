@@ -13,6 +13,10 @@ use informer::object::{
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use crate::chain::{ChainName, Table};
+use crate::parse::SavedRule;
+use crate::tables::fake::Chains;
+
 pub(super) const NODE: &str = "n1";
 const SERVICES: u8 = 4;
 const MANY_ENDPOINTS: u16 = 1100;
@@ -285,5 +289,24 @@ pub(super) fn shuffle(changes: &mut [Change], seed: u64) {
     for index in (1..changes.len()).rev() {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         changes.swap(index, (state >> 33) as usize % (index + 1));
+    }
+}
+
+/// Deletes, empties and fills some of our chains, and removes a jump.
+pub(super) fn vandalise(tables: &mut BTreeMap<Table, Chains>, seed: u64) {
+    let nat = tables.get_mut(&Table::Nat).expect("a sync makes the nat table");
+    let foreign = || SavedRule::Foreign("-j LOG".into());
+    let ours: Vec<_> = nat.keys().filter(|name| name.to_string().starts_with("KUBE-S")).cloned().collect();
+    for (index, name) in ours.iter().enumerate() {
+        let chain = nat.get_mut(name).expect("it was listed");
+        match seed.rotate_right(index as u32 * 2) & 3 {
+            0 => chain.rules.clear(),
+            1 => chain.rules.push(foreign()),
+            2 => chain.rules.truncate(1),
+            _ => {}
+        }
+    }
+    if seed & 1 == 0 {
+        nat.get_mut(&ChainName::PREROUTING).expect("a sync makes the jumps").rules.clear();
     }
 }

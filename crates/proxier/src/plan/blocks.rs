@@ -1,0 +1,110 @@
+//! The nat table in many small transactions, in an order in which no packet meets a half-built Service.
+//!
+//! The nf_tables variant of iptables-restore keeps one sorted list of all chain names that were
+//! mentioned since the last COMMIT and walks it for every line. Blocks keep the list short, and
+//! descending names keep the walk short: a name that sorts first is found at once.
+
+use std::collections::BTreeSet;
+
+use crate::chain::{ChainName, Role, Table};
+use crate::text;
+
+use super::changes::Extent;
+use super::edits::edits;
+use super::port::PortText;
+use super::writer::{Counts, Section};
+use super::{Scene, SharedChain};
+
+/// How many chain names a block may mention, declared or jumped to. Few in tests, so that small
+/// clusters have many blocks.
+const NAMES_PER_BLOCK: usize = if cfg!(test) { 4 } else { 400 };
+/// Up to so many chains are written in a single transaction.
+const NO_BLOCKS_UP_TO: usize = if cfg!(test) { 2 } else { 100 };
+
+/// A service port's chain that must be written.
+struct OwnChain<'a> {
+    name: &'a ChainName,
+    rules: Vec<&'a [u8]>,
+}
+
+pub(super) fn are_needed(scene: &Scene, deleted: &BTreeSet<ChainName>) -> bool {
+    let written: usize = scene.ports.values().map(|port| port.differing().count()).sum();
+    written + deleted.len() > NO_BLOCKS_UP_TO
+}
+
+/// Leaves first, then what jumps to them, then dispatch, which makes all of it visible at once;
+/// what nobody jumps to any more is deleted last, from the top.
+pub(super) fn write(scene: &Scene, deleted: &BTreeSet<ChainName>, out: &mut Vec<u8>, counts: &mut Counts) {
+    fixed(scene, |chain| !is_dispatch(chain)).finish(Table::Nat, out, counts);
+    let mut own: Vec<_> = scene.ports.values().flat_map(own_chains).collect();
+    own.sort_by(|one, other| depth(one.name).cmp(&depth(other.name)).then(other.name.cmp(one.name)));
+    for level in own.chunk_by(|one, other| depth(one.name) == depth(other.name)) {
+        write_level(level, out, counts);
+    }
+    fixed(scene, is_dispatch).finish(Table::Nat, out, counts);
+    delete(deleted, out, counts);
+}
+
+fn own_chains(port: &PortText) -> impl Iterator<Item = OwnChain<'_>> {
+    let mut rules = vec![Vec::new(); port.installed.own.len()];
+    port.own_rules().for_each(|(index, rule)| rules[index].push(rule));
+    port.differing().map(move |(index, name)| OwnChain { name, rules: std::mem::take(&mut rules[index]) })
+}
+
+fn write_level(chains: &[OwnChain], out: &mut Vec<u8>, counts: &mut Counts) {
+    let mut block = Section::default();
+    let mut names = 0;
+    for chain in chains {
+        // Every rule may jump to another chain.
+        let mentioned = 1 + chain.rules.len();
+        if names > 0 && names + mentioned > NAMES_PER_BLOCK {
+            std::mem::take(&mut block).finish(Table::Nat, out, counts);
+            names = 0;
+        }
+        names += mentioned;
+        text::declare(chain.name, &mut block.chains);
+        text::append_lines(chain.name, chain.rules.iter().copied(), &mut block.rules);
+    }
+    block.finish(Table::Nat, out, counts);
+}
+
+fn fixed(scene: &Scene, wanted: fn(&ChainName) -> bool) -> Section {
+    let mut section = Section::default();
+    let in_nat = |chain: &&SharedChain| chain.0 == Table::Nat && wanted(&chain.1);
+    for chain in scene.fixed.0.iter().map(|(chain, _)| chain).filter(in_nat) {
+        match scene.changes.extent(chain) {
+            Some(Extent::Whole) => section.whole(scene, chain),
+            Some(Extent::Edits) => {
+                let edits = edits(scene, chain);
+                section.rules.extend(edits.inserts);
+                section.rules.extend(edits.deletes);
+            }
+            None => {}
+        }
+    }
+    section
+}
+
+fn delete(deleted: &BTreeSet<ChainName>, out: &mut Vec<u8>, counts: &mut Counts) {
+    let mut chains: Vec<_> = deleted.iter().collect();
+    chains.sort_by(|one, other| depth(other).cmp(&depth(one)).then(other.cmp(one)));
+    for chunk in chains.chunks(NAMES_PER_BLOCK) {
+        let mut block = Section::default();
+        chunk.iter().for_each(|chain| block.delete(chain));
+        block.finish(Table::Nat, out, counts);
+    }
+}
+
+/// A chain jumps only to chains of less depth.
+fn depth(chain: &ChainName) -> u8 {
+    match chain.role() {
+        Some(Role::Endpoint) => 0,
+        Some(Role::Cluster | Role::Local) => 1,
+        Some(Role::External) => 2,
+        Some(Role::Firewall) | None => 3,
+    }
+}
+
+fn is_dispatch(chain: &ChainName) -> bool {
+    [ChainName::KUBE_SERVICES, ChainName::KUBE_NODEPORTS].contains(chain)
+}

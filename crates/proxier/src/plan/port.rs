@@ -1,0 +1,137 @@
+//! One service port's rules as text, and which of its chains must be written.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Range;
+
+use crate::chain::{ChainName, Table};
+use crate::parse::SavedRule;
+use crate::render::RenderedPort;
+use crate::ruleset::Placed;
+use crate::text;
+
+use super::installed::InstalledPort;
+use super::writer::Section;
+use super::{Applied, Found, SharedChain};
+
+/// A service port about to be installed.
+#[derive(Clone, Debug)]
+pub(super) struct PortText {
+    pub(super) installed: InstalledPort,
+    /// Which of `installed.own` differ from what is there.
+    pub(super) differs: Box<[bool]>,
+    /// Rules of own chains, as they stand behind `-A CHAIN`, in the order in which kube-proxy writes them.
+    text: Box<[u8]>,
+    /// For each of them, the index of its chain in `installed.own`, and where it ends in `text`.
+    ends: Box<[(u32, u32)]>,
+    /// Rules in shared chains in their normal form, if the rules that are there were read back.
+    pub(super) shared_rules: Vec<(SharedChain, SavedRule)>,
+}
+
+impl PortText {
+    pub(super) fn of(port: &RenderedPort, applied: &Applied) -> Self {
+        let chains = &port.rules.chains;
+        let own_index = |placed: &Placed| {
+            let is_own = |own: &ChainName| placed.table == Table::Nat && *own == placed.chain;
+            chains.iter().position(is_own)
+        };
+        let (mut text, mut ends) = (Vec::new(), Vec::new());
+        let mut shared: Vec<(SharedChain, Vec<u8>)> = Vec::new();
+        for placed in &port.rules.rules {
+            match own_index(placed) {
+                Some(index) => {
+                    text::rule(&placed.rule, &mut text);
+                    ends.push((narrow(index), narrow(text.len())));
+                }
+                None => text::rule(&placed.rule, lines_of(&mut shared, placed)),
+            }
+        }
+        let digests = digests(chains.len(), rules(&text, &ends));
+        let installed = InstalledPort {
+            shared: shared.into_iter().map(|(chain, lines)| (chain, lines.into())).collect(),
+            own: chains.iter().cloned().zip(digests).collect(),
+            own_rules: narrow(ends.len()),
+            reachability: port.reachability,
+        };
+        let (differs, shared_rules) = match applied {
+            Applied::Known(there) => (differs(&installed, there.ports.get(&port.name)), Vec::new()),
+            Applied::Found(found) => (differs_from_found(port, found), normal_shared_rules(port, own_index)),
+        };
+        Self { installed, differs, text: text.into(), ends: ends.into(), shared_rules }
+    }
+
+    /// Index of the chain, and rule.
+    pub(super) fn own_rules(&self) -> impl Iterator<Item = (usize, &[u8])> {
+        rules(&self.text, &self.ends)
+    }
+
+    /// The chains that must be written.
+    pub(super) fn differing(&self) -> impl Iterator<Item = (usize, &ChainName)> {
+        let own = self.installed.own.iter().zip(&self.differs).enumerate();
+        own.filter(|(_, (_, differs))| **differs).map(|(index, ((chain, _), _))| (index, chain))
+    }
+    /// Writes the chains that must be written.
+    pub(super) fn write(&self, section: &mut Section) {
+        self.differing().for_each(|(_, chain)| text::declare(chain, &mut section.chains));
+        for (index, rule) in self.own_rules().filter(|(index, _)| self.differs[*index]) {
+            text::append_lines(&self.installed.own[index].0, [rule], &mut section.rules);
+        }
+    }
+}
+
+fn differs(new: &InstalledPort, old: Option<&InstalledPort>) -> Box<[bool]> {
+    let is_same = |(chain, digest): &(ChainName, u64)| old.and_then(|old| old.digest(chain)) == Some(*digest);
+    new.own.iter().map(|own| !is_same(own)).collect()
+}
+
+/// What was read back is spelled by iptables; only the normal forms of rules can be compared.
+fn differs_from_found(port: &RenderedPort, found: &Found) -> Box<[bool]> {
+    let is_same = |chain: &ChainName| {
+        let rules =
+            port.rules.rules.iter().filter(|placed| placed.table == Table::Nat && placed.chain == *chain);
+        let normal = rules.map(|placed| SavedRule::Known(placed.rule.clone().normal()));
+        found.own(chain) == Some(digest(normal))
+    };
+    port.rules.chains.iter().map(|chain| !is_same(chain)).collect()
+}
+
+fn normal_shared_rules(
+    port: &RenderedPort,
+    own_index: impl Fn(&Placed) -> Option<usize>,
+) -> Vec<(SharedChain, SavedRule)> {
+    let shared = port.rules.rules.iter().filter(|placed| own_index(placed).is_none());
+    let normal = |placed: &Placed| SavedRule::Known(placed.rule.clone().normal());
+    shared.map(|placed| ((placed.table, placed.chain.clone()), normal(placed))).collect()
+}
+
+/// A digest of the rules of a chain in their normal form.
+pub(super) fn digest(rules: impl IntoIterator<Item = SavedRule>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    rules.into_iter().for_each(|rule| rule.hash(&mut hasher));
+    hasher.finish()
+}
+
+fn rules<'a>(text: &'a [u8], ends: &'a [(u32, u32)]) -> impl Iterator<Item = (usize, &'a [u8])> {
+    let starts = std::iter::once(0).chain(ends.iter().map(|(_, end)| *end as usize));
+    let range = |start, end: u32| -> Range<usize> { start..end as usize };
+    starts.zip(ends).map(move |(start, (index, end))| (*index as usize, &text[range(start, *end)]))
+}
+
+fn digests<'a>(chains: usize, rules: impl Iterator<Item = (usize, &'a [u8])>) -> Vec<u64> {
+    let mut hashers = vec![DefaultHasher::new(); chains];
+    rules.for_each(|(index, rule)| hashers[index].write(rule));
+    hashers.into_iter().map(|hasher| hasher.finish()).collect()
+}
+
+fn lines_of<'a>(shared: &'a mut Vec<(SharedChain, Vec<u8>)>, placed: &Placed) -> &'a mut Vec<u8> {
+    let position =
+        shared.iter().position(|((table, chain), _)| *table == placed.table && *chain == placed.chain);
+    let position = position.unwrap_or_else(|| {
+        shared.push(((placed.table, placed.chain.clone()), Vec::new()));
+        shared.len() - 1
+    });
+    &mut shared[position].1
+}
+
+fn narrow(size: usize) -> u32 {
+    u32::try_from(size).expect("the rules of one service port are counted in megabytes")
+}
