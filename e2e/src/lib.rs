@@ -23,3 +23,5 @@ pub mod request;
 pub mod cluster;
 
 pub mod golden;
+
+pub mod apiserver;

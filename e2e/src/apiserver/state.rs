@@ -1,0 +1,185 @@
+//! What requests and tests share: objects, open watches, faults to come, requests seen.
+//!
+//! Knows nothing of connections.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use serde_json::Value;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::Options;
+use super::fault::{Script, Verb};
+use super::kind::Kind;
+use super::selector::Selector;
+use super::status::{self, Bookmark};
+use super::store::{Gone, Key, Store};
+
+/// A request as it came in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// HTTP method.
+    pub method: String,
+    /// Path without query.
+    pub path: String,
+    /// Query as it stands.
+    pub query: String,
+    /// What is asked for; none for paths that are no objects.
+    pub kind: Option<Kind>,
+    /// What is asked.
+    pub verb: Verb,
+    /// Whether it came over HTTP/2.
+    pub is_http2: bool,
+    /// Header `User-Agent`.
+    pub user_agent: String,
+    /// Header `Authorization`.
+    pub authorization: String,
+}
+
+/// What requests and tests share.
+pub(super) struct Shared {
+    pub(super) options: Options,
+    state: Mutex<State>,
+}
+
+pub(super) struct State {
+    pub(super) store: Store,
+    pub(super) script: Script,
+    pub(super) seen: Vec<Seen>,
+    pub(super) token: Option<String>,
+    /// Pages that were promised, with the version of the whole list.
+    pub(super) pages: BTreeMap<String, (u64, Vec<Value>)>,
+    watchers: Vec<Watcher>,
+}
+
+struct Watcher {
+    kind: Kind,
+    selector: Selector,
+    /// What happened up to here is known already, or not yet reached.
+    from: u64,
+    orders: UnboundedSender<Order>,
+}
+
+/// What an open watch is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    Tell(Bytes),
+    /// End in good order.
+    Close,
+    /// Break off.
+    Cut,
+}
+
+/// Where a watch begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum From {
+    /// With everything there is, and a bookmark after it.
+    Stream,
+    /// With everything there is, as clients without a version want it.
+    Any,
+    /// After this version.
+    Version(u64),
+}
+
+impl Shared {
+    pub(super) fn new(options: Options) -> Self {
+        let state = State {
+            store: Store::at(options.version),
+            script: Script::default(),
+            seen: Vec::new(),
+            token: options.token.clone(),
+            pages: BTreeMap::new(),
+            watchers: Vec::new(),
+        };
+        Self { options, state: Mutex::new(state) }
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        // A test that panicked elsewhere has failed already.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Creates or replaces an object and tells the watches.
+    pub(super) fn set(&mut self, kind: Kind, object: Value) -> Value {
+        let before = self.store.version();
+        let object = self.store.set(kind, object);
+        self.publish(kind, before);
+        object
+    }
+
+    /// Deletes an object and tells the watches.
+    pub(super) fn delete(&mut self, key: &Key) -> Option<Value> {
+        let before = self.store.version();
+        let object = self.store.delete(key)?;
+        self.publish(key.0, before);
+        Some(object)
+    }
+
+    fn publish(&mut self, kind: Kind, before: u64) {
+        let store = &self.store;
+        self.watchers.retain(|watcher| !watcher.orders.is_closed());
+        for watcher in self.watchers.iter().filter(|watcher| watcher.kind == kind) {
+            let events = store.after(before.max(watcher.from), kind, &watcher.selector);
+            for event in events.into_iter().flatten() {
+                watcher.order(Order::Tell(status::line(event.event_type, &event.object)));
+            }
+        }
+    }
+
+    /// Begins a watch: what it tells comes out of the receiver.
+    pub(super) fn watch(
+        &mut self,
+        kind: Kind,
+        selector: Selector,
+        from: From,
+    ) -> Result<UnboundedReceiver<Order>, Gone> {
+        let (orders, receiver) = unbounded_channel();
+        let current = self.store.version();
+        let version = if let From::Version(version) = from { version } else { current };
+        let watcher = Watcher { kind, selector, from: version, orders };
+        if let From::Version(version) = from {
+            for event in self.store.after(version, kind, &watcher.selector)? {
+                watcher.order(Order::Tell(status::line(event.event_type, &event.object)));
+            }
+        } else {
+            for object in self.store.list(kind, &watcher.selector) {
+                watcher.order(Order::Tell(status::line("ADDED", &object)));
+            }
+        }
+        if from == From::Stream {
+            watcher.order(Order::Tell(status::bookmark(kind, current, Bookmark::EndsInitialEvents)));
+        }
+        self.watchers.push(watcher);
+        Ok(receiver)
+    }
+
+    /// Tells all watches of the kind.
+    pub(super) fn order(&self, kind: Kind, order: &Order) {
+        for watcher in self.watchers.iter().filter(|watcher| watcher.kind == kind) {
+            watcher.order(order.clone());
+        }
+    }
+
+    /// Tells all watches how far they are; who waits for a version to come learns nothing.
+    pub(super) fn bookmark(&self) {
+        let version = self.store.version();
+        for watcher in self.watchers.iter().filter(|watcher| watcher.from <= version) {
+            watcher.order(Order::Tell(status::bookmark(watcher.kind, version, Bookmark::Periodic)));
+        }
+    }
+
+    /// How many watches of the kind are open.
+    pub(super) fn open_watches(&self, kind: Kind) -> usize {
+        self.watchers.iter().filter(|watcher| watcher.kind == kind && !watcher.orders.is_closed()).count()
+    }
+}
+
+impl Watcher {
+    /// A watch that has ended does not listen.
+    fn order(&self, order: Order) {
+        let _ended = self.orders.send(order);
+    }
+}

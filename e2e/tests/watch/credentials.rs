@@ -1,0 +1,113 @@
+//! Certificates and tokens that change while somebody listens.
+
+use std::fs;
+
+use e2e::apiserver::{Kind, Options};
+use informer::api::{Failure, Timing};
+
+use crate::consumer::{ALL, Consumer, Stage, connection, hurried};
+use crate::objects::service;
+
+#[test]
+fn the_certificate_of_the_server_changes() {
+    let stage = Stage::new(Options::default());
+    let consumer = stage.listened();
+    stage.server.change_certificates().unwrap();
+    stage.server.cut_connections();
+    stage.server.set(service("web", 7)).unwrap();
+    let told = consumer.until("the certificate is refused", |told| {
+        told.failures.iter().any(|failure| failure.to_string().contains("certificate"))
+    });
+    assert_eq!(told.known["Service demo/web"], "10.0.0.1", "nothing is believed: {told:#?}");
+    // The authority's file changes, as the ConfigMap with it does.
+    stage.server.write_kubeconfig(stage.folder.path()).unwrap();
+    let told = consumer.until("the new one is trusted", |told| told.known["Service demo/web"] == "10.0.0.7");
+    assert!(told.deletions().is_empty(), "{told:#?}");
+}
+
+#[test]
+fn the_token_rotates() {
+    let stage = Stage::new(Options::default());
+    let consumer = stage.listened();
+    stage.server.change_token("second");
+    stage.server.cut_connections();
+    stage.server.set(service("web", 7)).unwrap();
+    consumer.until("the old token is refused", |told| {
+        told.failures.iter().any(|failure| matches!(failure, Failure::Refused(status) if status.code == 401))
+    });
+    // Editors end files with a line's end.
+    fs::write(stage.folder.path().join("token"), "second\n").unwrap();
+    let told = consumer.until("the new token is used", |told| told.known["Service demo/web"] == "10.0.0.7");
+    assert!(told.deletions().is_empty(), "{told:#?}");
+}
+
+#[test]
+fn an_unknown_authority_is_not_trusted() {
+    let stage = Stage::new(Options::default());
+    let other = Stage::new(Options::default());
+    let kubeconfig = stage.server.write_kubeconfig(stage.folder.path()).unwrap();
+    fs::write(stage.folder.path().join("ca.crt"), other.server.ca_pem().unwrap()).unwrap();
+    let consumer = Consumer::start(connection(&kubeconfig), hurried());
+    let told = consumer.until("it fails", |told| told.failures.len() > 3);
+    assert!(told.changes.is_empty(), "{told:#?}");
+    assert!(stage.server.seen().is_empty(), "the token was not sent to a stranger");
+}
+
+#[test]
+fn master_takes_the_place_of_the_server() {
+    let stage = Stage::new(Options { has_tls: false, token: None, ..Options::default() });
+    let folder = tempfile::tempdir().unwrap();
+    let kubeconfig = folder.path().join("kubeconfig");
+    let text = "apiVersion: v1\nkind: Config\nclusters: [{name: a, cluster: {server: 'http://127.0.0.1:9'}}]\ncontexts: [{name: a, context: {cluster: a, user: a}}]\ncurrent-context: a\n";
+    fs::write(&kubeconfig, text).unwrap();
+    for (kubeconfig, master) in [
+        (Some(kubeconfig), stage.server.url()),
+        (None, stage.server.url()),
+        (None, stage.server.url().trim_start_matches("http://").to_owned()),
+    ] {
+        let connection = informer::api::Connection { kubeconfig, master: Some(master), ..Default::default() };
+        let consumer = Consumer::start(connection, hurried());
+        consumer.until_synced();
+        consumer.until_known(&ALL);
+    }
+}
+
+#[test]
+fn a_credential_plugin_is_asked_for_the_token() {
+    use std::os::unix::fs::PermissionsExt;
+    let stage = Stage::new(Options::default());
+    let kubeconfig = stage.server.write_kubeconfig(stage.folder.path()).unwrap();
+    let plugin = stage.folder.path().join("plugin");
+    let script = r#"#!/bin/sh
+echo '{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {"token": "e2e-token"}}'
+"#;
+    fs::write(&plugin, script).unwrap();
+    fs::set_permissions(&plugin, fs::Permissions::from_mode(0o755)).unwrap();
+    let exec = "exec: {apiVersion: client.authentication.k8s.io/v1, command: ./plugin, interactiveMode: Never}";
+    let text = fs::read_to_string(&kubeconfig).unwrap();
+    let token_file = format!("tokenFile: {}", stage.folder.path().join("token").display());
+    assert!(text.contains(&token_file));
+    fs::write(&kubeconfig, text.replace(&token_file, exec)).unwrap();
+    let consumer = Consumer::start(connection(&kubeconfig), hurried());
+    consumer.until_synced();
+    assert_eq!(stage.server.open_watches(Kind::Service), 1);
+}
+
+#[tokio::test]
+async fn what_the_operator_got_wrong_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("missing");
+    let empty = folder.path().join("empty");
+    fs::write(&empty, "apiVersion: v1\nkind: Config\n").unwrap();
+    let broken = folder.path().join("broken");
+    fs::write(&broken, "{").unwrap();
+    for (path, expected) in [
+        (&missing, format!("stat {}: no such file or directory", missing.display())),
+        (&empty, "unable to load in-cluster configuration".to_owned()),
+        (&broken, "failed to parse kubeconfig".to_owned()),
+    ] {
+        let connected = informer::api::Server::connect(connection(path), Timing::default(), |_| {}).await;
+        let error = connected.err().unwrap().to_string();
+        assert!(error.starts_with(&expected), "{error}");
+    }
+}

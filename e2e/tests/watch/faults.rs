@@ -1,0 +1,182 @@
+//! What goes wrong with open watches and with the connections under them.
+
+use std::time::Duration;
+
+use e2e::apiserver::{Fault, Kind, Options, Rule, Verb};
+use e2e::wait::Watch;
+use informer::api::Failure;
+
+use crate::consumer::{ALL, Stage};
+use crate::objects::{service, slice};
+
+#[test]
+fn cut_in_the_middle_of_a_watch() {
+    let stage = Stage::new(Options::default());
+    let consumer = stage.listened();
+    stage.server.cut_watches(Kind::Service);
+    stage.server.set(service("web", 7)).unwrap();
+    let told = consumer.until("the watch goes on", |told| told.known["Service demo/web"] == "10.0.0.7");
+    assert!(told.deletions().is_empty(), "{told:#?}");
+    assert_eq!(stage.count(Kind::Service, Verb::Stream), 1, "resumed, not relisted");
+    assert_eq!(told.changes.len(), ALL.len() + 1, "nothing was told twice: {told:#?}");
+}
+
+#[test]
+fn cut_in_the_middle_of_an_event() {
+    let stage = Stage::new(Options::default());
+    let consumer = stage.listened();
+    for bytes in [1, 40, 400] {
+        let fault = Fault::CutAfter(bytes);
+        stage.server.script(Rule { kind: Kind::Service, verb: Verb::Watch, times: 1, fault });
+    }
+    stage.server.cut_watches(Kind::Service);
+    stage.server.set(service("web", 7)).unwrap();
+    let told = consumer.until("the event arrives", |told| told.known["Service demo/web"] == "10.0.0.7");
+    assert!(told.deletions().is_empty(), "{told:#?}");
+}
+
+#[test]
+fn a_deletion_during_a_cut() {
+    let stage = Stage::new(Options::default());
+    let consumer = stage.listened();
+    stage.server.stop();
+    stage.server.delete(Kind::Service, "demo", "api");
+    stage.server.resume().unwrap();
+    let told = consumer.until_known(&[ALL[0], ALL[1], ALL[2], ALL[4]]);
+    assert_eq!(told.deletions(), ["-Service demo/api"]);
+}
+
+#[test]
+fn a_deletion_that_is_forgotten_when_the_watch_resumes() {
+    let stage = Stage::new(Options::default());
+    let consumer = stage.listened();
+    stage.server.stop();
+    stage.server.delete(Kind::EndpointSlice, "demo", "api-1");
+    stage.server.set(slice("web", 4)).unwrap();
+    stage.server.compact();
+    stage.server.resume().unwrap();
+    let told = consumer.until_known(&["EndpointSlice demo/web-1 10.1.0.4", ALL[2], ALL[3], ALL[4]]);
+    assert_eq!(told.deletions(), ["-EndpointSlice demo/api-1"]);
+    assert_eq!(told.changes.len(), ALL.len() + 2, "the relist is a difference: {told:#?}");
+}
+
+#[test]
+fn gone_as_an_event() {
+    let stage = Stage::new(Options::default());
+    let consumer = stage.listened();
+    stage.server.tell(
+        Kind::Service,
+        r#"{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"too old resource version: 1 (2)","reason":"Expired","code":410}}"#,
+    );
+    consumer.until("the failure", |told| told.failures.len() == 1);
+    stage.until_watched();
+    let told = consumer.told();
+    assert_eq!(told.changes.len(), ALL.len(), "nothing has changed: {told:#?}");
+    assert_eq!(stage.count(Kind::Service, Verb::Stream), 2);
+}
+
+#[test]
+fn gone_as_an_http_status() {
+    let stage = Stage::new(Options::default());
+    let consumer = stage.listened();
+    let fault = Fault::Refuse { code: 410, reason: "Gone", message: "too old", retry_after: None };
+    stage.server.script(Rule { kind: Kind::Service, verb: Verb::Watch, times: 1, fault });
+    stage.server.cut_watches(Kind::Service);
+    stage.server.set(service("web", 7)).unwrap();
+    let told = consumer.until("the relist", |told| told.known["Service demo/web"] == "10.0.0.7");
+    assert!(told.deletions().is_empty(), "{told:#?}");
+    assert_eq!(told.changes.len(), ALL.len() + 1, "{told:#?}");
+}
+
+#[test]
+fn too_many_requests() {
+    let stage = Stage::new(Options::default());
+    let fault = Fault::Refuse { code: 429, reason: "TooManyRequests", message: "later", retry_after: Some(1) };
+    stage.server.script(Rule { kind: Kind::Service, verb: Verb::Stream, times: 2, fault });
+    let clock = Watch::start();
+    let consumer = stage.listened();
+    assert!(clock.elapsed() >= Duration::from_secs(2), "two waits of a second: {clock}");
+    assert_eq!(stage.count(Kind::Service, Verb::Stream), 3, "asked once after each wait");
+    let refused = |failure: &&Failure| matches!(failure, Failure::Refused(status) if status.code == 429);
+    assert_eq!(consumer.told().failures.iter().filter(refused).count(), 2);
+}
+
+#[test]
+fn a_watch_that_is_closed_at_once_again_and_again() {
+    let stage = Stage::new(Options { longest_watch: Duration::from_millis(1), ..Options::default() });
+    let consumer = stage.listen();
+    std::thread::sleep(Duration::from_secs(2));
+    let requests = stage.server.seen().len();
+    // Three kinds, waits of 20 ms doubling to 200 ms and more.
+    assert!(requests < 100, "{requests} requests in two seconds");
+    drop(consumer);
+}
+
+#[test]
+fn half_open_connections_are_noticed_by_pings() {
+    let stage = Stage::new(Options::default());
+    let consumer = stage.listened();
+    stage.server.freeze_connections();
+    stage.server.set(service("web", 7)).unwrap();
+    let clock = Watch::start();
+    let told = consumer.until("the change arrives", |told| told.known["Service demo/web"] == "10.0.0.7");
+    assert!(clock.elapsed() < Duration::from_secs(5), "{clock}");
+    assert!(told.deletions().is_empty(), "{told:#?}");
+}
+
+#[test]
+fn half_open_connections_are_noticed_without_pings() {
+    let stage = Stage::new(Options {
+        has_tls: false,
+        bookmarks: Duration::from_millis(300),
+        ..Options::default()
+    });
+    let consumer = stage.listened();
+    assert!(stage.server.seen().iter().all(|seen| !seen.is_http2));
+    stage.server.freeze_connections();
+    stage.server.set(service("web", 7)).unwrap();
+    let told = consumer.until("the change arrives", |told| told.known["Service demo/web"] == "10.0.0.7");
+    assert!(told.deletions().is_empty(), "{told:#?}");
+    assert!(told.failures.iter().any(|failure| matches!(failure, Failure::Silent(_))), "{told:#?}");
+}
+
+#[test]
+fn bookmarks_keep_a_silent_watch_over_http1_alive() {
+    let stage = Stage::new(Options {
+        has_tls: false,
+        bookmarks: Duration::from_millis(300),
+        ..Options::default()
+    });
+    let consumer = stage.listened();
+    std::thread::sleep(Duration::from_secs(3));
+    let told = consumer.told();
+    assert!(told.failures.is_empty(), "{told:#?}");
+}
+
+#[test]
+fn a_server_that_is_away_loses_nothing() {
+    let stage = Stage::new(Options::default());
+    let consumer = stage.listened();
+    stage.server.stop();
+    std::thread::sleep(Duration::from_secs(2));
+    let away = consumer.told();
+    assert_eq!(away.changes.len(), ALL.len(), "{away:#?}");
+    assert!(away.failures.len() > 6, "it is tried again: {away:#?}");
+    stage.server.resume().unwrap();
+    stage.server.set(service("web", 7)).unwrap();
+    let told = consumer.until("it goes on", |told| told.known["Service demo/web"] == "10.0.0.7");
+    assert!(told.deletions().is_empty(), "{told:#?}");
+}
+
+#[test]
+fn a_server_that_is_not_there_at_the_start() {
+    let stage = Stage::new(Options::default());
+    stage.server.stop();
+    let consumer = stage.listen();
+    let told = consumer.until("failures", |told| told.failures.len() > 6);
+    assert!(told.changes.is_empty() && told.synced == 0, "{told:#?}");
+    assert!(matches!(told.failures[0], Failure::Unreachable(_)), "{told:#?}");
+    stage.server.resume().unwrap();
+    consumer.until_synced();
+    consumer.until_known(&ALL);
+}

@@ -1,0 +1,179 @@
+//! The first list, as a stream or in pages, and what can go wrong with it.
+
+use std::time::Duration;
+
+use e2e::apiserver::{Fault, Kind, Options, Rule, Verb};
+use serde_json::json;
+
+use crate::consumer::{ALL, Stage};
+use crate::objects::{service, slice};
+
+#[test]
+fn the_initial_list_is_a_stream() {
+    let stage = Stage::new(Options::default());
+    let consumer = stage.listened();
+    assert_eq!(stage.count(Kind::Service, Verb::List), 0);
+    let seen = stage.server.seen();
+    assert!(seen.iter().all(|seen| seen.is_http2), "{seen:#?}");
+    assert!(seen.iter().all(|seen| seen.user_agent == "kube-proxy/v1.36.2 (linux/amd64) kubernetes/test"));
+    let told = consumer.told();
+    assert!(told.failures.is_empty() && told.complaints.is_empty(), "{told:#?}");
+    let first = &told.exchanges[0];
+    assert_eq!((first.method.as_str(), first.code, first.is_watch), ("GET", Some(200), true));
+}
+
+#[test]
+fn changes_are_told() {
+    let stage = Stage::new(Options::default());
+    let consumer = stage.listened();
+    stage.server.set(service("new", 9)).unwrap();
+    stage.server.set(slice("web", 5)).unwrap();
+    stage.server.delete(Kind::Service, "demo", "api");
+    consumer.until_known(&[
+        "EndpointSlice demo/api-1 10.1.0.2",
+        "EndpointSlice demo/web-1 10.1.0.5",
+        "Node n a",
+        "Service demo/new 10.0.0.9",
+        "Service demo/web 10.0.0.1",
+    ]);
+}
+
+#[test]
+fn a_service_that_another_proxy_takes_over_is_gone() {
+    let stage = Stage::new(Options::default());
+    let consumer = stage.listened();
+    let mut taken = service("web", 1);
+    taken["metadata"]["labels"]["service.kubernetes.io/service-proxy-name"] = "other".into();
+    stage.server.set(taken).unwrap();
+    let mut headless = service("api", 2);
+    headless["spec"]["clusterIP"] = "None".into();
+    headless["spec"]["clusterIPs"] = json!(["None"]);
+    stage.server.set(headless).unwrap();
+    let told = consumer.until_known(&ALL[..3]);
+    assert_eq!(told.deletions(), ["-Service demo/web", "-Service demo/api"]);
+}
+
+#[test]
+fn a_server_without_streams_is_listed() {
+    let stage = Stage::new(Options { page: Some(1), ..Options::default() });
+    stage.refuse_streams();
+    let consumer = stage.listened();
+    assert_eq!(stage.count(Kind::Service, Verb::List), 1, "from the cache, in one piece");
+    stage.server.set(service("web", 7)).unwrap();
+    consumer.until("the watch goes on from the list", |told| told.known["Service demo/web"] == "10.0.0.7");
+}
+
+#[test]
+fn a_relist_comes_in_pages() {
+    let stage = Stage::new(Options { page: Some(1), ..Options::default() });
+    stage.refuse_streams();
+    let consumer = stage.listened();
+    stage.server.stop();
+    stage.server.set(service("third", 3)).unwrap();
+    stage.server.compact();
+    stage.server.resume().unwrap();
+    let told = consumer.until("all pages are told", |told| told.known.contains_key("Service demo/third"));
+    assert!(told.deletions().is_empty(), "{told:#?}");
+    // The first list, the question for the version, and three pages.
+    assert_eq!(stage.count(Kind::Service, Verb::List), 5);
+}
+
+#[test]
+fn an_etcd_too_old_for_streams_is_listed() {
+    let stage = Stage::new(Options::default());
+    for kind in [Kind::Node, Kind::Service, Kind::EndpointSlice] {
+        let fault = Fault::Tell {
+            code: 500,
+            reason: "InternalError",
+            message: "required storage feature RequestWatchProgress is disabled",
+        };
+        stage.server.script(Rule { kind, verb: Verb::Stream, times: u32::MAX, fault });
+    }
+    stage.listened();
+}
+
+#[test]
+fn cut_in_the_middle_of_a_list() {
+    let stage = Stage::new(Options::default());
+    stage.refuse_streams();
+    for bytes in [1, 300, 1500] {
+        let fault = Fault::CutAfter(bytes);
+        stage.server.script(Rule { kind: Kind::Service, verb: Verb::List, times: 1, fault });
+    }
+    let consumer = stage.listened();
+    let told = consumer.told();
+    assert!(told.failures.len() >= 3 && told.deletions().is_empty(), "{told:#?}");
+    assert_eq!(told.changes.len(), ALL.len(), "nothing of a half list was told: {told:#?}");
+}
+
+#[test]
+fn cut_in_the_middle_of_a_relist() {
+    let stage = Stage::new(Options::default());
+    let consumer = stage.listened();
+    let fault = Fault::CutAfter(900);
+    stage.server.script(Rule { kind: Kind::Service, verb: Verb::Stream, times: 2, fault: fault.clone() });
+    stage.server.script(Rule { kind: Kind::Service, verb: Verb::List, times: 1, fault });
+    stage.server.stop();
+    stage.server.set(service("web", 7)).unwrap();
+    stage.server.compact();
+    stage.server.resume().unwrap();
+    let told = consumer.until("the relist succeeds", |told| told.known["Service demo/web"] == "10.0.0.7");
+    assert!(told.deletions().is_empty(), "{told:#?}");
+}
+
+#[test]
+fn a_slow_server_is_waited_for() {
+    let stage = Stage::new(Options::default());
+    for kind in [Kind::Service, Kind::EndpointSlice] {
+        let fault = Fault::Slow { piece: 100, pause: Duration::from_millis(50) };
+        stage.server.script(Rule { kind, verb: Verb::Stream, times: 1, fault });
+    }
+    let told = stage.listened().told();
+    assert!(told.failures.is_empty(), "slow is no failure: {told:#?}");
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_asked_again() {
+    let stage = Stage::new(Options::default());
+    stage.server.script(Rule { kind: Kind::Service, verb: Verb::Stream, times: 1, fault: Fault::Hang });
+    let told = stage.listened().told();
+    assert_eq!(told.failures.len(), 1, "{told:#?}");
+}
+
+#[test]
+fn an_object_that_cannot_be_read_costs_nothing_but_itself() {
+    let stage = Stage::new(Options::default());
+    let mut bad = service("bad", 9);
+    bad["spec"]["ports"] = json!("none");
+    stage.server.set(bad).unwrap();
+    let consumer = stage.listened();
+    let told = consumer.told();
+    assert_eq!(told.complaints.len(), 1, "{told:#?}");
+    assert!(told.complaints[0].starts_with("Service demo/bad: spec.ports: "), "{:?}", told.complaints);
+
+    // One that could be read stays as it was, also over a relist, until it is gone.
+    let mut bad = service("web", 1);
+    bad["spec"]["ports"] = json!([{"port": "http"}]);
+    stage.server.set(bad).unwrap();
+    consumer.until("the second complaint", |told| told.complaints.len() == 2);
+    stage.server.stop();
+    stage.server.delete(Kind::Service, "demo", "api");
+    stage.server.compact();
+    stage.server.resume().unwrap();
+    let told = consumer.until_known(&[ALL[0], ALL[1], ALL[2], ALL[4]]);
+    assert_eq!(told.deletions(), ["-Service demo/api"]);
+    stage.server.delete(Kind::Service, "demo", "web");
+    let told = consumer.until_known(&ALL[..3]);
+    assert_eq!(told.deletions(), ["-Service demo/api", "-Service demo/web"]);
+}
+
+#[test]
+fn a_node_that_is_not_there_is_no_failure() {
+    let stage = Stage::new(Options::default());
+    stage.server.delete(Kind::Node, "", "n");
+    let consumer = stage.listen();
+    let told = consumer.until_synced();
+    assert!(!told.known.keys().any(|key| key.starts_with("Node")) && told.failures.is_empty(), "{told:#?}");
+    stage.server.set(crate::objects::node("n", "z")).unwrap();
+    consumer.until("the node appears", |told| told.known.get("Node n").is_some_and(|zone| zone == "z"));
+}
