@@ -1,0 +1,189 @@
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::parse::{self, Command};
+
+/// The chains of `services` Services with a chain each of the roles above endpoints, and five endpoints.
+fn nat_chains(services: usize) -> BTreeSet<ChainName> {
+    let fixed =
+        ["KUBE-SERVICES", "KUBE-NODEPORTS", "KUBE-POSTROUTING", "KUBE-MARK-MASQ", "KUBE-PROXY-CANARY"];
+    let of_service = |service: usize| {
+        let endpoints = (0..5).map(move |endpoint| format!("KUBE-SEP-{service:015}{endpoint}"));
+        ["SVC", "SVL", "EXT", "FW"]
+            .map(|role| format!("KUBE-{role}-{service:016}"))
+            .into_iter()
+            .chain(endpoints)
+    };
+    let names = fixed.map(str::to_owned).into_iter().chain((0..services).flat_map(of_service));
+    names.map(|name| ChainName::parse(&name)).collect()
+}
+
+fn transactions(input: &[u8]) -> Vec<Vec<Command>> {
+    let text = std::str::from_utf8(input).unwrap();
+    let mut transactions = Vec::new();
+    for command in parse::commands(text) {
+        match command.unwrap() {
+            Command::Table(_) => transactions.push(Vec::new()),
+            Command::Commit => {}
+            command => transactions.last_mut().unwrap().push(command),
+        }
+    }
+    transactions
+}
+
+#[test]
+fn a_single_transaction_empties_before_it_deletes() {
+    let existing = ["INPUT", "KUBE-SERVICES", "KUBE-MARK-MASQ", "KUBE-SEP-A", "KUBE-KUBELET-CANARY"];
+    let existing = existing.map(ChainName::parse).into_iter().collect();
+    let input = Mode::Iptables.deletion(Table::Nat, &existing, Layout::Single);
+    expect_test::expect![[r"
+        *nat
+        :KUBE-SERVICES - [0:0]
+        :KUBE-SEP-A - [0:0]
+        :KUBE-MARK-MASQ - [0:0]
+        -X KUBE-SERVICES
+        -X KUBE-SEP-A
+        -X KUBE-MARK-MASQ
+        COMMIT
+    "]]
+    .assert_eq(&String::from_utf8(input).unwrap());
+}
+
+#[test]
+fn only_chains_of_kube_proxy_go() {
+    let names = [
+        "INPUT",
+        "KUBE-SERVICES",
+        "KUBE-EXTERNAL-SERVICES",
+        "KUBE-FORWARD",
+        "KUBE-NODEPORTS",
+        "KUBE-POSTROUTING",
+        "KUBE-MARK-MASQ",
+        "KUBE-PROXY-FIREWALL",
+        "KUBE-PROXY-CANARY",
+        "KUBE-FIREWALL",
+        "KUBE-KUBELET-CANARY",
+        "KUBE-IPTABLES-HINT",
+        "KUBE-SVC-A",
+        "KUBE-SEPARATE",
+        "cali-INPUT",
+    ];
+    let owned = |mode: Mode, table| {
+        names.into_iter().filter(|name| mode.owns(table, &ChainName::parse(name))).collect::<Vec<_>>()
+    };
+    let nat = ["KUBE-SERVICES", "KUBE-NODEPORTS", "KUBE-POSTROUTING", "KUBE-MARK-MASQ", "KUBE-PROXY-CANARY"];
+    assert_eq!(owned(Mode::Iptables, Table::Nat), [nat.as_slice(), &["KUBE-SVC-A"]].concat());
+    assert_eq!(
+        owned(Mode::Iptables, Table::Filter),
+        [
+            "KUBE-SERVICES",
+            "KUBE-EXTERNAL-SERVICES",
+            "KUBE-FORWARD",
+            "KUBE-NODEPORTS",
+            "KUBE-PROXY-FIREWALL",
+            "KUBE-PROXY-CANARY"
+        ]
+    );
+    assert_eq!(owned(Mode::Ipvs, Table::Nat), ["KUBE-SERVICES", "KUBE-POSTROUTING", "KUBE-MARK-MASQ"]);
+    assert_eq!(owned(Mode::Ipvs, Table::Filter), ["KUBE-FORWARD", "KUBE-PROXY-FIREWALL"]);
+}
+
+#[test]
+fn where_nothing_is_left_nothing_is_written() {
+    let existing = ["INPUT", "KUBE-KUBELET-CANARY"].map(ChainName::parse).into_iter().collect();
+    for layout in [Layout::Single, Layout::Blocks] {
+        assert!(Mode::Iptables.deletion(Table::Nat, &existing, layout).is_empty());
+    }
+}
+
+#[test]
+fn blocks_are_bounded_and_their_names_descend() {
+    let existing = nat_chains(100);
+    let transactions = transactions(&Mode::Iptables.deletion(Table::Nat, &existing, Layout::Blocks));
+    assert_eq!(transactions.len(), existing.len().div_ceil(CHAINS_PER_BLOCK));
+    for transaction in &transactions {
+        let chains = transaction.len() / 2;
+        assert!(chains <= CHAINS_PER_BLOCK, "{chains}");
+        let emptied = transaction[..chains].iter().map(|command| match command {
+            Command::Chain { chain, policy: None } => chain.clone(),
+            other => panic!("{other:?}"),
+        });
+        let deleted = transaction[chains..].iter().map(|command| match command {
+            Command::DeleteChain(chain) => chain.clone(),
+            other => panic!("{other:?}"),
+        });
+        let (emptied, deleted): (Vec<_>, Vec<_>) = (emptied.collect(), deleted.collect());
+        assert_eq!(emptied, deleted);
+        assert!(emptied.is_sorted_by(|one, other| one > other), "{emptied:?}");
+    }
+}
+
+#[test]
+fn no_chain_goes_while_another_jumps_to_it() {
+    let existing = nat_chains(100);
+    let mut left: BTreeMap<ChainName, BTreeSet<ChainName>> =
+        existing.iter().map(|chain| (chain.clone(), jumps_of(chain, &existing))).collect();
+    for transaction in transactions(&Mode::Iptables.deletion(Table::Nat, &existing, Layout::Blocks)) {
+        for command in transaction {
+            match command {
+                Command::Chain { chain, .. } => left.get_mut(&chain).unwrap().clear(),
+                Command::DeleteChain(chain) => {
+                    assert!(left.remove(&chain).unwrap().is_empty(), "{chain} is not empty");
+                    assert!(left.values().all(|jumps| !jumps.contains(&chain)), "{chain} is jumped to");
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert!(left.is_empty(), "{left:?}");
+}
+
+/// To where a chain of that name may lead at most, of the chains that exist.
+fn jumps_of(chain: &ChainName, existing: &BTreeSet<ChainName>) -> BTreeSet<ChainName> {
+    let name = chain.to_string();
+    let below: &[&str] = match name.split('-').nth(1).unwrap() {
+        "SERVICES" | "NODEPORTS" => &["KUBE-SVC-", "KUBE-SVL-", "KUBE-EXT-", "KUBE-FW-", "KUBE-MARK-MASQ"],
+        "FW" => &["KUBE-EXT-"],
+        "EXT" => &["KUBE-SVC-", "KUBE-SVL-", "KUBE-MARK-MASQ"],
+        "SVC" | "SVL" => &["KUBE-SEP-", "KUBE-MARK-MASQ"],
+        "SEP" => &["KUBE-MARK-MASQ"],
+        _ => &[],
+    };
+    let is_below = |to: &&ChainName| below.iter().any(|prefix| to.to_string().starts_with(prefix));
+    existing.iter().filter(is_below).cloned().collect()
+}
+
+#[test]
+fn all_jumps_go_but_those_that_the_kubelet_makes_too() {
+    let jumps = Mode::Iptables.jumps();
+    assert_eq!(jumps.len(), 12);
+    assert_eq!(
+        jumps.first().map(|jump| (&jump.from, &jump.to)),
+        Some((&ChainName::INPUT, &ChainName::KUBE_EXTERNAL_SERVICES))
+    );
+    assert!(jumps.iter().all(|jump| jump.to != ChainName::KUBE_FIREWALL));
+    for mode in [Mode::Iptables, Mode::Ipvs] {
+        assert!(mode.jumps().iter().all(|jump| mode.owns(jump.table, &jump.to)), "{mode:?}");
+    }
+}
+
+#[test]
+fn jumps_of_ipvs_mode_are_told_by_their_comments() {
+    let lines: Vec<_> = Mode::Ipvs
+        .jumps()
+        .iter()
+        .map(|jump| {
+            let mut line = Vec::new();
+            text::append(&jump.from, &jump.rule, &mut line);
+            format!("{} {}", jump.table, String::from_utf8(line).unwrap())
+        })
+        .collect();
+    assert!(
+        lines.contains(
+            &"filter -A INPUT -m comment --comment \"kubernetes ipvs access filter\" -j KUBE-IPVS-FILTER\n"
+                .to_owned()
+        ),
+        "{lines:?}"
+    );
+    assert_eq!(lines.len(), 9);
+}
