@@ -2,8 +2,12 @@
 //!
 //! Knows nothing of the other family and of where changes come from.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use conntrack::flow;
+use conntrack::generation::Cause;
+use conntrack::worker::Worker;
 use informer::change::Change;
 use proxier::family::Family;
 use proxier::host;
@@ -12,6 +16,7 @@ use proxier::proxier::{Kind, Proxier, Report};
 use proxier::tables::{Tables, TablesError};
 use tracing::{error, info, warn};
 
+use crate::frontends::Frontends;
 use crate::pace::Pace;
 
 /// How often failures are logged: each of the first so many, then one in as many.
@@ -24,6 +29,10 @@ pub(crate) struct FamilySync<T> {
     host: Host,
     pace: Pace,
     canary: Canary,
+    frontends: Frontends,
+    flows: Option<Arc<Worker>>,
+    /// Why the next commit is not just one more.
+    cause: Cause,
 }
 
 /// The chain whose absence tells that somebody flushed the tables.
@@ -35,10 +44,25 @@ struct Canary {
 }
 
 impl<T: Tables> FamilySync<T> {
-    /// `sync_period` is the interval at which flushes are looked for.
-    pub(crate) fn new(proxier: Proxier, tables: T, min_sync_period: Duration, sync_period: Duration) -> Self {
-        let canary = Canary { interval: sync_period, next_look: None, exists: false };
-        Self { proxier, tables, host: Host::default(), pace: Pace::new(min_sync_period), canary }
+    /// `sync_period` is the interval at which flushes are looked for; `flows` is told what was
+    /// committed, unless stale flows are to be left alone.
+    pub(crate) fn new(
+        proxier: Proxier,
+        tables: T,
+        min_sync_period: Duration,
+        sync_period: Duration,
+        flows: Option<Arc<Worker>>,
+    ) -> Self {
+        Self {
+            proxier,
+            tables,
+            host: Host::default(),
+            pace: Pace::new(min_sync_period),
+            canary: Canary { interval: sync_period, next_look: None, exists: false },
+            frontends: Frontends::default(),
+            flows,
+            cause: Cause::FirstSync,
+        }
     }
 
     pub(crate) fn family(&self) -> Family {
@@ -79,6 +103,7 @@ impl<T: Tables> FamilySync<T> {
                 if self.canary.exists {
                     warn!(ipFamily = %family, "Rules were flushed by somebody else, writing them again");
                     self.proxier.forget_installed();
+                    self.remember(Cause::AfterFlush);
                 }
                 self.canary.exists = false;
                 self.make_canary();
@@ -105,12 +130,29 @@ impl<T: Tables> FamilySync<T> {
         match result {
             Ok(report) => {
                 self.pace.succeeded(end);
+                self.look_after_flows(&report);
                 log_success(self.family(), &report, end - begin);
             }
             Err(error) => {
                 self.pace.failed(end);
+                self.remember(Cause::AfterFailure);
                 self.log_failure(&error);
             }
+        }
+    }
+
+    /// Conntrack entries are looked at after the rules are there, by a thread of its own.
+    fn look_after_flows(&mut self, report: &Report) {
+        let Some(flows) = &self.flows else { return };
+        let generation = self.frontends.committed(&self.proxier, &report.changed, &self.host);
+        let cause = std::mem::replace(&mut self.cause, Cause::Incremental);
+        flows.committed(flow_family(self.family()), generation, cause);
+    }
+
+    /// The first commit looks at everything anyway, whatever happens before it.
+    fn remember(&mut self, cause: Cause) {
+        if self.cause != Cause::FirstSync {
+            self.cause = cause;
         }
     }
 
@@ -131,6 +173,13 @@ impl<T: Tables> FamilySync<T> {
         if failures <= LOGGED_FAILURES || failures.is_multiple_of(LOGGED_FAILURES) {
             error!(ipFamily = %self.family(), err = %error, failures, "Sync failed; what is programmed stays");
         }
+    }
+}
+
+fn flow_family(family: Family) -> flow::Family {
+    match family {
+        Family::V4 => flow::Family::V4,
+        Family::V6 => flow::Family::V6,
     }
 }
 

@@ -35,6 +35,8 @@ pub(crate) struct Typed {
     pub(crate) config: Option<PathBuf>,
     /// `--manifests`: the directory that stands in for the API server.
     pub(crate) manifests: Option<PathBuf>,
+    /// `--flush-conntrack`: whether stale conntrack entries are deleted.
+    pub(crate) flush_conntrack: bool,
     /// `--master`: the API server's URL, whatever the kubeconfig says.
     pub(crate) master: Option<String>,
     /// `--cleanup`: remove all rules and exit.
@@ -66,6 +68,7 @@ impl Default for Typed {
         Self {
             config: None,
             manifests: None,
+            flush_conntrack: true,
             master: None,
             cleanup: false,
             init_only: false,

@@ -2,6 +2,8 @@
 
 mod family;
 mod flags;
+mod flows;
+mod frontends;
 mod log;
 mod pace;
 mod run;
@@ -63,7 +65,8 @@ fn execute(flags: &Flags, log: &Log) -> Result<()> {
     let Some(manifests) = typed.manifests.clone() else {
         bail!("no source of Services and EndpointSlices: give --manifests DIR")
     };
-    let plan = Plan { manifests, node_name, init_only: typed.init_only };
+    let plan =
+        Plan { manifests, node_name, flush_conntrack: typed.flush_conntrack, init_only: typed.init_only };
     let result = run::run(plan, &config);
     if let Err(error) = &result {
         error!(err = format!("{error:#}"), "Error running ProxyServer");

@@ -13,7 +13,7 @@ use tracing::info;
 
 use crate::signal::Signals;
 use crate::sync::{self, Wake};
-use crate::{source, start};
+use crate::{flows, source, start};
 
 /// What is to be run, besides the configuration.
 pub(crate) struct Plan {
@@ -21,6 +21,8 @@ pub(crate) struct Plan {
     pub(crate) manifests: PathBuf,
     /// This node's name.
     pub(crate) node_name: String,
+    /// Whether stale conntrack entries are deleted.
+    pub(crate) flush_conntrack: bool,
     /// Whether the process ends once kernel settings are applied, before any rule is written.
     pub(crate) init_only: bool,
 }
@@ -35,7 +37,8 @@ pub(crate) fn run(plan: Plan, config: &Checked) -> Result<()> {
     source::follow_directory(plan.manifests, wakes)?;
     let Some(initial) = initial_state(&woken) else { return Ok(()) };
     let node = start::identify(&plan.node_name, config, &initial)?;
-    let mut families = start::families(config, &node)?;
+    let flows = if plan.init_only || !plan.flush_conntrack { None } else { Some(flows::look_after()?) };
+    let mut families = start::families(config, &node, flows.as_ref())?;
     if plan.init_only {
         info!("System initialized and --init-only specified");
         return Ok(());

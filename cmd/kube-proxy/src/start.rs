@@ -3,9 +3,11 @@
 //! Knows nothing of flags and of the loop.
 
 use std::fs;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use config::Checked;
+use conntrack::worker::Worker;
 use informer::change::Batch;
 use proxier::family::Family;
 use proxier::host;
@@ -41,7 +43,11 @@ pub(crate) fn identify(name: &str, config: &Checked, initial: &Batch) -> Result<
 /// # Errors
 /// The host lacks the node's primary family, a kernel setting cannot be applied, or the
 /// configuration does not fit the node.
-pub(crate) fn families(config: &Checked, node: &NodeIdentity) -> Result<Vec<FamilySync<Iptables>>> {
+pub(crate) fn families(
+    config: &Checked,
+    node: &NodeIdentity,
+    flows: Option<&Arc<Worker>>,
+) -> Result<Vec<FamilySync<Iptables>>> {
     sysctl::set_conntrack(&config.config)?;
     let primary = node.ips.primary;
     let tools = usable(primary)?;
@@ -49,7 +55,7 @@ pub(crate) fn families(config: &Checked, node: &NodeIdentity) -> Result<Vec<Fami
         1 => info!(ipFamily = %primary, "kube-proxy running in single-stack mode"),
         _ => info!(primaryIPFamily = %primary, "kube-proxy running in dual-stack mode"),
     }
-    tools.into_iter().map(|(family, tables)| worker(family, tables, config, node)).collect()
+    tools.into_iter().map(|(family, tables)| worker(family, tables, config, node, flows.cloned())).collect()
 }
 
 /// The families that have both tools and kernel support.
@@ -82,6 +88,7 @@ fn worker(
     tables: Iptables,
     config: &Checked,
     node: &NodeIdentity,
+    flows: Option<Arc<Worker>>,
 ) -> Result<FamilySync<Iptables>> {
     let version = tables.version().map_or("unknown".to_owned(), ToString::to_string);
     info!(ipFamily = %family, version, "Using iptables");
@@ -95,5 +102,5 @@ fn worker(
     let (min_sync_period, sync_period) =
         (config.config.min_sync_period.to_std(), config.config.sync_period.to_std());
     let proxier = Proxier::new(World::new(family, &node.name), options, sync_period);
-    Ok(FamilySync::new(proxier, tables, min_sync_period, sync_period))
+    Ok(FamilySync::new(proxier, tables, min_sync_period, sync_period, flows))
 }

@@ -29,11 +29,15 @@ const ENOENT: i32 = 2;
 pub fn ensure(name: &str) -> io::Result<()> {
     let socket = connect()?;
     match request(&socket, GET, NLM_F_REQUEST | NLM_F_ACK, name) {
-        Err(error) if error.raw_os_error() == Some(ENOENT) => {
-            request(&socket, NEW, NLM_F_REQUEST | NLM_F_CREATE | NLM_F_ACK, name)
-        }
+        Err(error) if error.raw_os_error() == Some(ENOENT) => create(&socket, name),
         answer => answer,
     }
+}
+
+fn create(socket: &Socket, name: &str) -> io::Result<()> {
+    let created = request(socket, NEW, NLM_F_REQUEST | NLM_F_CREATE | NLM_F_ACK, name);
+    // The other family may have been quicker.
+    created.or_else(|error| request(socket, GET, NLM_F_REQUEST | NLM_F_ACK, name).map_err(|_| error))
 }
 
 fn connect() -> io::Result<Socket> {

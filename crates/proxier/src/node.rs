@@ -45,7 +45,11 @@ impl NodeIps {
         let primary = addresses.first().map_or(Family::V4, |address| Family::of(*address));
         let mut ips = Self { primary, v4: Ipv4Addr::LOCALHOST, v6: Ipv6Addr::LOCALHOST };
         for family in Family::ALL {
-            addresses.iter().find(|address| Family::of(**address) == family).into_iter().for_each(|ip| ips.set(*ip));
+            addresses
+                .iter()
+                .find(|address| Family::of(**address) == family)
+                .into_iter()
+                .for_each(|ip| ips.set(*ip));
         }
         if !bind_address.is_unspecified() {
             ips.set(bind_address);

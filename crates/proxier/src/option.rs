@@ -38,7 +38,12 @@ impl Options {
     ///
     /// # Errors
     /// The configuration does not fit the node.
-    pub fn new(family: Family, config: &Checked, node: &NodeIdentity, tools: Tools) -> Result<Self, NoPodCidrs> {
+    pub fn new(
+        family: Family,
+        config: &Checked,
+        node: &NodeIdentity,
+        tools: Tools,
+    ) -> Result<Self, NoPodCidrs> {
         let cidrs = match &config.node_port_addresses {
             config::NodePortAddresses::All => Vec::new(),
             config::NodePortAddresses::Primary => node.ips.as_cidrs(),
@@ -78,10 +83,13 @@ pub struct NoPodCidrs {
 
 impl LocalDetector {
     fn new(family: Family, mode: &DetectLocal, node: &NodeIdentity) -> Result<Option<Self>, NoPodCidrs> {
-        let of_family = |cidrs: &[IpNet]| cidrs.iter().copied().find(|cidr| Family::of(cidr.addr()) == family);
+        let of_family =
+            |cidrs: &[IpNet]| cidrs.iter().copied().find(|cidr| Family::of(cidr.addr()) == family);
         Ok(match mode {
             DetectLocal::ClusterCidr(cidrs) => of_family(cidrs).map(Self::Source),
-            DetectLocal::NodeCidr if node.pod_cidrs.is_empty() => return Err(NoPodCidrs { node: node.name.clone() }),
+            DetectLocal::NodeCidr if node.pod_cidrs.is_empty() => {
+                return Err(NoPodCidrs { node: node.name.clone() });
+            }
             DetectLocal::NodeCidr => of_family(&node.pod_cidrs).map(Self::Source),
             DetectLocal::BridgeInterface(name) => Some(Self::Interface(name.as_str().into())),
             DetectLocal::InterfaceNamePrefix(prefix) => Some(Self::Interface(format!("{prefix}+").into())),

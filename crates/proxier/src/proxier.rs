@@ -44,6 +44,8 @@ pub enum Kind {
 pub struct Report {
     /// Full or partial.
     pub kind: Kind,
+    /// The Services that may have changed since the sync before.
+    pub changed: Dirty,
     /// Service ports that were rendered.
     pub rendered: usize,
     /// Service ports that exist.
@@ -137,7 +139,8 @@ impl Proxier {
         let (rendered, written) = (transaction.service_ports(), transaction.counts);
         let installed = self.installed.insert(applied.commit(transaction));
         let kind = if is_full { Kind::Full } else { Kind::Partial };
-        Ok(Report::of(kind, rendered, written, installed))
+        let changed = if is_full { Dirty::All } else { dirty };
+        Ok(Report::of(kind, changed, rendered, written, installed))
     }
 
     /// What a full sync would feed to iptables-restore where nothing of ours is installed.
@@ -196,12 +199,13 @@ fn look(tables: &mut impl Tables) -> Result<Applied, TablesError> {
 }
 
 impl Report {
-    fn of(kind: Kind, rendered: usize, written: Counts, installed: &Installed) -> Self {
+    fn of(kind: Kind, changed: Dirty, rendered: usize, written: Counts, installed: &Installed) -> Self {
         let without = |reaches: fn(Reachability) -> bool| {
             installed.ports().filter(|(_, reachability)| reachability.any && !reaches(*reachability)).count()
         };
         Self {
             kind,
+            changed,
             rendered,
             service_ports: installed.ports().count(),
             written,

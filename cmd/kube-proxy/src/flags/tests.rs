@@ -129,7 +129,7 @@ fn the_table_has_the_original_flags_and_names_ours() {
     original.sort_unstable();
     assert_eq!(names, original);
     let ours: Vec<&str> = table::all().filter(|flag| flag.is_ours).map(|flag| flag.name).collect();
-    assert_eq!(ours, ["manifests"]);
+    assert_eq!(ours, ["flush-conntrack", "manifests"]);
 }
 
 #[test]
@@ -268,6 +268,7 @@ fn sets_what_is_no_configuration() {
     assert_eq!(typed("--write-config-to=/w").write_config_to.as_deref(), Some(Path::new("/w")));
     assert_eq!(typed("--master=http://m").master.as_deref(), Some("http://m"));
     assert!(typed("--cleanup").cleanup);
+    assert!(!typed("--flush-conntrack=false").flush_conntrack);
     assert!(typed("--init-only").init_only);
     for word in ["--boot-id-file=/x", "--machine-id-file=/x"] {
         assert_eq!((typed(word), configuration(&[word])), (Typed::default(), Config::default()));

@@ -18,14 +18,25 @@ fn nat_chains(services: usize) -> BTreeSet<ChainName> {
     names.map(|name| ChainName::parse(&name)).collect()
 }
 
-fn transactions(input: &[u8]) -> Vec<Vec<Command>> {
+#[derive(Debug)]
+enum Step {
+    Empty(ChainName),
+    Delete(ChainName),
+}
+
+fn transactions(input: &[u8]) -> Vec<Vec<Step>> {
     let text = std::str::from_utf8(input).unwrap();
     let mut transactions = Vec::new();
-    for command in parse::commands(text) {
-        match command.unwrap() {
-            Command::Table(_) => transactions.push(Vec::new()),
-            Command::Commit => {}
-            command => transactions.last_mut().unwrap().push(command),
+    for command in parse::commands(text).map(Result::unwrap) {
+        if let Command::Table(table) = command {
+            assert_eq!(table, Table::Nat);
+            transactions.push(Vec::new());
+        } else if let Command::Chain { chain, policy: None } = command {
+            transactions.last_mut().unwrap().push(Step::Empty(chain));
+        } else if let Command::DeleteChain(chain) = command {
+            transactions.last_mut().unwrap().push(Step::Delete(chain));
+        } else {
+            assert_eq!(command, Command::Commit);
         }
     }
     transactions
@@ -102,19 +113,18 @@ fn blocks_are_bounded_and_their_names_descend() {
     let transactions = transactions(&Mode::Iptables.deletion(Table::Nat, &existing, Layout::Blocks));
     assert_eq!(transactions.len(), existing.len().div_ceil(CHAINS_PER_BLOCK));
     for transaction in &transactions {
-        let chains = transaction.len() / 2;
-        assert!(chains <= CHAINS_PER_BLOCK, "{chains}");
-        let emptied = transaction[..chains].iter().map(|command| match command {
-            Command::Chain { chain, policy: None } => chain.clone(),
-            other => panic!("{other:?}"),
-        });
-        let deleted = transaction[chains..].iter().map(|command| match command {
-            Command::DeleteChain(chain) => chain.clone(),
-            other => panic!("{other:?}"),
-        });
-        let (emptied, deleted): (Vec<_>, Vec<_>) = (emptied.collect(), deleted.collect());
+        let (emptied, deleted) = transaction.split_at(transaction.len() / 2);
+        let (emptied, deleted) =
+            (emptied.iter().map(name).collect::<Vec<_>>(), deleted.iter().map(name).collect::<Vec<_>>());
+        assert!(emptied.len() <= CHAINS_PER_BLOCK, "{}", emptied.len());
         assert_eq!(emptied, deleted);
         assert!(emptied.is_sorted_by(|one, other| one > other), "{emptied:?}");
+    }
+}
+
+fn name(step: &Step) -> &ChainName {
+    match step {
+        Step::Empty(chain) | Step::Delete(chain) => chain,
     }
 }
 
@@ -124,14 +134,13 @@ fn no_chain_goes_while_another_jumps_to_it() {
     let mut left: BTreeMap<ChainName, BTreeSet<ChainName>> =
         existing.iter().map(|chain| (chain.clone(), jumps_of(chain, &existing))).collect();
     for transaction in transactions(&Mode::Iptables.deletion(Table::Nat, &existing, Layout::Blocks)) {
-        for command in transaction {
-            match command {
-                Command::Chain { chain, .. } => left.get_mut(&chain).unwrap().clear(),
-                Command::DeleteChain(chain) => {
+        for step in transaction {
+            match step {
+                Step::Empty(chain) => left.get_mut(&chain).unwrap().clear(),
+                Step::Delete(chain) => {
                     assert!(left.remove(&chain).unwrap().is_empty(), "{chain} is not empty");
                     assert!(left.values().all(|jumps| !jumps.contains(&chain)), "{chain} is jumped to");
                 }
-                other => panic!("{other:?}"),
             }
         }
     }

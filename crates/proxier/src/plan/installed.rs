@@ -33,6 +33,11 @@ impl Installed {
         self.ports.range(first..).map(|(name, _)| name).take_while(move |name| name.service == *service)
     }
 
+    /// What becomes of the traffic of a service port; refused if it has no rules.
+    pub fn reachability(&self, port: &ServicePortName) -> Reachability {
+        self.ports.get(port).map(|port| port.reachability).unwrap_or_default()
+    }
+
     /// Whether chains wait for deletion.
     pub fn has_stale_chains(&self) -> bool {
         !self.stale.is_empty()

@@ -41,6 +41,14 @@ pub(super) static FLAGS: &[Flag] = &[
         }),
         "Print the version and exit; raw prints every detail.",
     ),
+    Flag::new(
+        "flush-conntrack",
+        "true",
+        Set::Bool(|t, v| t.typed.flush_conntrack = v),
+        "Delete conntrack entries that lead UDP packets of a Service astray. Without it they live for as long as \
+         somebody sends: to see the difference, or to find out whether it matters.",
+    )
+    .ours(),
     Flag::new("help", "false", Set::Bool(|t, v| t.typed.help = v), "Print this text and exit.").short('h'),
     Flag::new(
         "manifests",
