@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use informer::change::Change;
 use informer::object::{
-    AddressType, ClusterIps, Endpoint, EndpointPort, EndpointSlice, NamespacedName, Protocol, Service, ServicePort,
-    ServiceType, SessionAffinity, TrafficPolicy,
+    AddressType, ClusterIps, Endpoint, EndpointPort, EndpointSlice, NamespacedName, Protocol, Service,
+    ServicePort, ServiceType, SessionAffinity, TrafficPolicy,
 };
 use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
@@ -172,9 +172,13 @@ fn only_some_services_have_a_health_check() {
         cluster_ips: ClusterIps { v4: None, v6: Some("2001:db8::1".parse().unwrap()) },
         ..local.clone()
     };
-    for (service, expected) in
-        [(local, Some(check(31_000, 0))), (cluster, None), (node_port, None), (without, None), (other_family, None)]
-    {
+    for (service, expected) in [
+        (local, Some(check(31_000, 0))),
+        (cluster, None),
+        (node_port, None),
+        (without, None),
+        (other_family, None),
+    ] {
         let mut world = World::new(Family::V4, "here");
         world.apply(&Change::SetService(Arc::new(service.clone())));
         assert_eq!(checks(&world).into_values().next(), expected, "{service:?}");

@@ -33,7 +33,11 @@ impl Request {
 
     /// The values that the query has for this key.
     pub(super) fn values<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
-        self.query.split('&').filter_map(|pair| pair.split_once('=')).filter(move |(k, _)| *k == key).map(|(_, v)| v)
+        self.query
+            .split('&')
+            .filter_map(|pair| pair.split_once('='))
+            .filter(move |(k, _)| *k == key)
+            .map(|(_, v)| v)
     }
 }
 
@@ -59,10 +63,8 @@ impl Answer {
     }
 
     fn typed(code: u16, content_type: &str, body: String) -> Self {
-        let headers = vec![
-            ("Content-Type", content_type.to_owned()),
-            ("X-Content-Type-Options", "nosniff".to_owned()),
-        ];
+        let headers =
+            vec![("Content-Type", content_type.to_owned()), ("X-Content-Type-Options", "nosniff".to_owned())];
         Self { code, headers, body: body.into_bytes() }
     }
 }

@@ -94,13 +94,18 @@ where
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
+        // As kube-proxy writes them; not every script that looks for one ignores case.
+        .title_case_headers(true)
         .header_read_timeout(header_timeout)
         .serve_connection(TokioIo::new(stream), service);
     // Clients may leave whenever they like.
     let _ended = connection.await;
 }
 
-async fn respond(pages: impl Fn(&Request) -> Answer, request: hyper::Request<Incoming>) -> Response<Full<Bytes>> {
+async fn respond(
+    pages: impl Fn(&Request) -> Answer,
+    request: hyper::Request<Incoming>,
+) -> Response<Full<Bytes>> {
     let Answer { code, headers, body } = pages(&read(request).await);
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = StatusCode::from_u16(code).expect("pages know their codes");

@@ -50,7 +50,9 @@ pub(super) fn shared(address: SocketAddr) -> Result<TcpListener, StepError> {
     }
     let any = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), address.port());
     match listen(any, Families::Both, address) {
-        Err(error) if address.is_ipv4() && lacks_ipv6(&error.source) => listen(address, Families::One, address),
+        Err(error) if address.is_ipv4() && lacks_ipv6(&error.source) => {
+            listen(address, Families::One, address)
+        }
         result => result,
     }
 }
@@ -75,9 +77,9 @@ fn listen(address: SocketAddr, families: Families, named: SocketAddr) -> Result<
     TcpListener::from_std(socket.into()).map_err(failed("listen"))
 }
 
-/// Without IPv6 the kernel has either no such sockets or no such address.
+/// The kernel was built or started without IPv6.
 fn lacks_ipv6(error: &io::Error) -> bool {
-    [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL].iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+    error.raw_os_error() == Some(Errno::AFNOSUPPORT.raw_os_error())
 }
 
 /// The system's words without their number, and with a small letter as inside a sentence.

@@ -123,10 +123,8 @@ fn exposition(families: &[MetricFamily], request: &Request) -> Answer {
         Err(error) => return Answer::text(500, format!("{error}\n")),
     };
     let start = start_time_seconds().unwrap_or_default();
-    let headers = vec![
-        ("Content-Type", TEXT_FORMAT.to_owned()),
-        ("Process-Start-Time-Unix", format!("{start:.0}")),
-    ];
+    let headers =
+        vec![("Content-Type", TEXT_FORMAT.to_owned()), ("Process-Start-Time-Unix", format!("{start:.0}"))];
     let answer = Answer { code: 200, headers, body: text.into_bytes() };
     if request.takes_gzip { compressed(answer) } else { answer }
 }

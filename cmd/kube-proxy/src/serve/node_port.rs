@@ -112,14 +112,19 @@ impl NodePorts {
         let is_wanted = |service: &NamespacedName, server: &mut Server| {
             wanted.get(service).is_some_and(|check| check.port == server.port)
         };
-        let closed: Vec<_> = self.open.extract_if(.., |service, server| !is_wanted(service, server)).collect();
+        let closed: Vec<_> =
+            self.open.extract_if(.., |service, server| !is_wanted(service, server)).collect();
         for (service, server) in closed {
             info!(v = 2, service = %service, port = server.port, "Closing healthcheck");
             server.listeners.close().await;
         }
     }
 
-    fn open(&self, service: &NamespacedName, check: &Check) -> Result<(NamespacedName, Server), ListenFailure> {
+    fn open(
+        &self,
+        service: &NamespacedName,
+        check: &Check,
+    ) -> Result<(NamespacedName, Server), ListenFailure> {
         let sockets: Result<Vec<TcpListener>, _> =
             self.addresses.iter().map(|ip| of_one_family(SocketAddr::new(*ip, check.port.get()))).collect();
         let sockets =
@@ -127,8 +132,9 @@ impl NodePorts {
         info!(v = 2, service = %service, port = check.port, "Opening healthcheck");
         let local_endpoints = Arc::new(AtomicUsize::new(0));
         let pages = Arc::new(self.pages(service.clone(), Arc::clone(&local_endpoints)));
-        let listeners =
-            sockets.into_iter().map(|socket| tokio::spawn(connection::accept(socket, Arc::clone(&pages), connection::LIMITS)));
+        let listeners = sockets
+            .into_iter()
+            .map(|socket| tokio::spawn(connection::accept(socket, Arc::clone(&pages), connection::LIMITS)));
         let listeners = Listeners(listeners.collect());
         Ok((service.clone(), Server { port: check.port, local_endpoints, listeners }))
     }
@@ -144,7 +150,8 @@ impl NodePorts {
             let is_healthy = health.as_ref().is_none_or(|health| health.lock().is_healthy(now().instant));
             let count = local_endpoints.load(Ordering::Relaxed);
             let verdict = verdict(&service, count, is_healthy);
-            Answer::json(verdict.code, verdict.body).with("X-Load-Balancing-Endpoint-Weight", count.to_string())
+            Answer::json(verdict.code, verdict.body)
+                .with("X-Load-Balancing-Endpoint-Weight", count.to_string())
         }
     }
 }

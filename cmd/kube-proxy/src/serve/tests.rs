@@ -79,7 +79,9 @@ fn parse(reply: &[u8]) -> Reply {
     let head = String::from_utf8(reply[..end].to_vec()).unwrap();
     let mut lines = head.split("\r\n");
     let status = lines.next().unwrap().to_owned();
-    let headers = lines.map(|line| line.split_once(": ").unwrap()).map(|(a, b)| (a.into(), b.into())).collect();
+    let headers: Vec<(String, String)> =
+        lines.map(|line| line.split_once(": ").unwrap()).map(|(a, b)| (a.into(), b.into())).collect();
+    assert!(headers.iter().all(|(name, _)| name.starts_with(char::is_uppercase)), "{headers:?}");
     let reply = Reply { status, headers, body: reply[end + 4..].to_vec() };
     assert_eq!(reply.header("content-length").unwrap().parse(), Ok(reply.body.len()));
     assert!(reply.header("date").is_some());

@@ -48,7 +48,8 @@ pub(super) fn statusz(
 }
 
 fn takes_text(request: &Request) -> bool {
-    let offered = |range: &str| matches!(range.split(';').next().map(str::trim), Some("text/plain" | "text/*" | "*/*"));
+    let offered =
+        |range: &str| matches!(range.split(';').next().map(str::trim), Some("text/plain" | "text/*" | "*/*"));
     request.accept.is_empty() || request.accept.split(',').any(offered)
 }
 

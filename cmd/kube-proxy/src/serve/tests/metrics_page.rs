@@ -115,7 +115,11 @@ fn people_are_told_flags_and_status() {
         ("text/plain;charset=utf-8", "HTTP/1.1 200 OK"),
     ] {
         for path in ["/flagz", "/statusz"] {
-            assert_eq!(ask(address, "GET", path, &[&format!("Accept: {accept}")], "").status, status, "{accept}");
+            assert_eq!(
+                ask(address, "GET", path, &[&format!("Accept: {accept}")], "").status,
+                status,
+                "{accept}"
+            );
         }
     }
     let address = start("featureGates: {ComponentFlagz: false, ComponentStatusz: false}\n", &[]);
