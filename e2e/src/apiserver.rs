@@ -20,6 +20,7 @@ mod wire;
 
 mod defaults;
 mod kubeconfig;
+mod manifests;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -37,6 +38,7 @@ use tokio::task::AbortHandle;
 pub use defaults::complete;
 pub use fault::{Fault, Rule, Verb};
 pub use kind::Kind;
+pub use manifests::Folder;
 pub use state::Seen;
 
 use certificate::Certificates;
@@ -100,9 +102,11 @@ impl ApiServer {
     /// # Errors
     /// When it cannot listen.
     pub fn start(options: Options) -> Result<Self> {
-        let listener = TcpListener::bind(options.listen).with_context(|| format!("listen on {}", options.listen))?;
+        let listener =
+            TcpListener::bind(options.listen).with_context(|| format!("listen on {}", options.listen))?;
         let address = listener.local_addr().context("ask for the address")?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start a runtime")?;
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().context("start a runtime")?;
         let handle = runtime.handle().clone();
         let (end, ended) = oneshot::channel();
         let thread = std::thread::Builder::new().name("apiserver".to_owned()).spawn(move || {

@@ -42,9 +42,6 @@ pub use timing::Timing;
 use crate::change::{Batch, Change};
 use resource::Selection;
 
-#[cfg(test)]
-mod tests;
-
 /// What became known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum News {

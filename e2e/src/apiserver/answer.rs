@@ -116,7 +116,11 @@ impl Asked {
 
     fn seen(&self, headers: &HeaderMap, version: Version) -> Seen {
         let header = |name| {
-            headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok()).unwrap_or_default().to_owned()
+            headers
+                .get(name)
+                .and_then(|value: &http::HeaderValue| value.to_str().ok())
+                .unwrap_or_default()
+                .to_owned()
         };
         let query = self.query.iter().map(|(name, value)| format!("{name}={value}"));
         Seen {
@@ -172,7 +176,10 @@ impl Asked {
         match self.path.as_str() {
             "/healthz" | "/livez" | "/readyz" => Ok(Answer::Text("ok")),
             "/version" => Ok(Answer::Whole(json!({"major": "1", "minor": "36", "gitVersion": "v1.36.2"}))),
-            _ => Err(status::failure(404, "NotFound", "the server could not find the requested resource").into()),
+            _ => {
+                Err(status::failure(404, "NotFound", "the server could not find the requested resource")
+                    .into())
+            }
         }
     }
 
@@ -215,7 +222,9 @@ impl Asked {
         }
         let version: u64 = match asked {
             "" => 0,
-            text => text.parse().map_err(|_| status::failure(400, "BadRequest", "Invalid resource version"))?,
+            text => {
+                text.parse().map_err(|_| status::failure(400, "BadRequest", "Invalid resource version"))?
+            }
         };
         let from = match (self.verb, version) {
             (Verb::Stream, _) => From::Stream,

@@ -19,7 +19,8 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 5] = [Self::Node, Self::Service, Self::EndpointSlice, Self::ServiceCidr, Self::Event];
+    pub const ALL: [Self; 5] =
+        [Self::Node, Self::Service, Self::EndpointSlice, Self::ServiceCidr, Self::Event];
 
     /// `kind`.
     pub fn name(self) -> &'static str {
@@ -114,9 +115,8 @@ mod tests {
             ("/version", None),
         ] {
             let found = place(path);
-            let found = found
-                .as_ref()
-                .map(|place| (place.kind, place.namespace.as_deref(), place.name.as_deref()));
+            let found =
+                found.as_ref().map(|place| (place.kind, place.namespace.as_deref(), place.name.as_deref()));
             assert_eq!(found, expected, "{path}");
         }
     }

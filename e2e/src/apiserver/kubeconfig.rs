@@ -9,7 +9,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 /// Writes `ca.crt`, `token` and `kubeconfig`, each as a whole, so that no reader sees half of one.
-pub(super) fn write(directory: &Path, url: &str, ca_pem: Option<&str>, token: Option<&str>) -> Result<PathBuf> {
+pub(super) fn write(
+    directory: &Path,
+    url: &str,
+    ca_pem: Option<&str>,
+    token: Option<&str>,
+) -> Result<PathBuf> {
     let mut cluster = format!("    server: {url}\n");
     let mut user = String::new();
     if let Some(ca_pem) = ca_pem {

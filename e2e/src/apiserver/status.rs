@@ -68,6 +68,7 @@ pub(super) fn bookmark(kind: Kind, version: u64, bookmark: Bookmark) -> Bytes {
     if bookmark == Bookmark::EndsInitialEvents {
         metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
     }
-    let object = json!({"kind": kind.name(), "apiVersion": kind.api_version(), "metadata": metadata, "spec": {}});
+    let object =
+        json!({"kind": kind.name(), "apiVersion": kind.api_version(), "metadata": metadata, "spec": {}});
     line("BOOKMARK", &object)
 }

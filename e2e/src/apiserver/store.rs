@@ -122,7 +122,8 @@ impl Store {
 impl Record {
     /// An object that is not meant any more is gone for who watches.
     fn seen(&self, selector: &Selector) -> Option<Event> {
-        let is_meant = |object: &Option<Value>| object.as_ref().is_some_and(|object| selector.matches(object));
+        let is_meant =
+            |object: &Option<Value>| object.as_ref().is_some_and(|object| selector.matches(object));
         let (event_type, object) = match (is_meant(&self.before), is_meant(&self.after)) {
             (false, false) => return None,
             (false, true) => ("ADDED", &self.after),
@@ -146,7 +147,8 @@ pub(super) fn key(kind: Kind, object: &Value) -> Key {
 
 /// Fills in what a server adds to the metadata of each object.
 fn complete(object: &mut Value, before: Option<&Value>, version: u64, created: u64) {
-    let kept = |name: &str| before.map(|before| before["metadata"][name].clone()).filter(|value| !value.is_null());
+    let kept =
+        |name: &str| before.map(|before| before["metadata"][name].clone()).filter(|value| !value.is_null());
     let uid = kept("uid").unwrap_or_else(|| format!("00000000-0000-4000-8000-{created:012x}").into());
     let since = kept("creationTimestamp").unwrap_or_else(|| "2026-01-01T00:00:00Z".into());
     let fields = json!([{

@@ -57,7 +57,9 @@ impl Told {
                 let addresses = slice.endpoints.iter().map(|endpoint| endpoint.address.to_string());
                 (format!("EndpointSlice {}", slice.name), Some(addresses.collect::<Vec<_>>().join(" ")))
             }
-            Change::SetNode(node) => (format!("Node {}", node.name), node.zone.as_ref().map(ToString::to_string)),
+            Change::SetNode(node) => {
+                (format!("Node {}", node.name), node.zone.as_ref().map(ToString::to_string))
+            }
             Change::DeleteService(name) => (format!("Service {name}"), None),
             Change::DeleteEndpointSlice(name) => (format!("EndpointSlice {name}"), None),
             Change::DeleteNode(name) => (format!("Node {name}"), None),
@@ -248,7 +250,8 @@ impl Stage {
     /// From here on streams are refused, as by servers that do not offer them.
     pub(crate) fn refuse_streams(&self) {
         for kind in [Kind::Node, Kind::Service, Kind::EndpointSlice] {
-            let message = "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled";
+            let message =
+                "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled";
             let fault = Fault::Refuse { code: 422, reason: "Invalid", message, retry_after: None };
             self.server.script(Rule { kind, verb: Verb::Stream, times: u32::MAX, fault });
         }

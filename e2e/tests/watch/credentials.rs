@@ -83,7 +83,8 @@ echo '{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential"
 "#;
     fs::write(&plugin, script).unwrap();
     fs::set_permissions(&plugin, fs::Permissions::from_mode(0o755)).unwrap();
-    let exec = "exec: {apiVersion: client.authentication.k8s.io/v1, command: ./plugin, interactiveMode: Never}";
+    let exec =
+        "exec: {apiVersion: client.authentication.k8s.io/v1, command: ./plugin, interactiveMode: Never}";
     let text = fs::read_to_string(&kubeconfig).unwrap();
     let token_file = format!("tokenFile: {}", stage.folder.path().join("token").display());
     assert!(text.contains(&token_file));

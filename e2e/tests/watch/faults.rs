@@ -91,7 +91,8 @@ fn gone_as_an_http_status() {
 #[test]
 fn too_many_requests() {
     let stage = Stage::new(Options::default());
-    let fault = Fault::Refuse { code: 429, reason: "TooManyRequests", message: "later", retry_after: Some(1) };
+    let fault =
+        Fault::Refuse { code: 429, reason: "TooManyRequests", message: "later", retry_after: Some(1) };
     stage.server.script(Rule { kind: Kind::Service, verb: Verb::Stream, times: 2, fault });
     let clock = Watch::start();
     let consumer = stage.listened();
@@ -126,11 +127,8 @@ fn half_open_connections_are_noticed_by_pings() {
 
 #[test]
 fn half_open_connections_are_noticed_without_pings() {
-    let stage = Stage::new(Options {
-        has_tls: false,
-        bookmarks: Duration::from_millis(300),
-        ..Options::default()
-    });
+    let stage =
+        Stage::new(Options { has_tls: false, bookmarks: Duration::from_millis(300), ..Options::default() });
     let consumer = stage.listened();
     assert!(stage.server.seen().iter().all(|seen| !seen.is_http2));
     stage.server.freeze_connections();
@@ -142,11 +140,8 @@ fn half_open_connections_are_noticed_without_pings() {
 
 #[test]
 fn bookmarks_keep_a_silent_watch_over_http1_alive() {
-    let stage = Stage::new(Options {
-        has_tls: false,
-        bookmarks: Duration::from_millis(300),
-        ..Options::default()
-    });
+    let stage =
+        Stage::new(Options { has_tls: false, bookmarks: Duration::from_millis(300), ..Options::default() });
     let consumer = stage.listened();
     std::thread::sleep(Duration::from_secs(3));
     let told = consumer.told();

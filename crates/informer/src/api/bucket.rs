@@ -32,7 +32,10 @@ impl Bucket {
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "an Instant can be had nowhere else; it is moved by hand from here")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an Instant can be had nowhere else; it is moved by hand from here"
+)]
 mod tests {
     use std::time::{Duration, Instant};
 

@@ -135,10 +135,10 @@ async fn from_kubeconfig(path: &Path, master: Option<&str>) -> Result<Loaded, Co
     }
     let (cluster, user) = current(&kubeconfig);
     let mut files = vec![kubeconfig_file];
-    let named = [&cluster.certificate_authority, &user.client_certificate, &user.client_key, &user.token_file];
+    let named =
+        [&cluster.certificate_authority, &user.client_certificate, &user.client_key, &user.token_file];
     files.extend(named.into_iter().flatten().filter(|path| !path.is_empty()).map(PathBuf::from));
-    let mut config =
-        kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+    let mut config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
     let proxy = match cluster.proxy_url.filter(|url| !url.is_empty()) {
         Some(proxy) => {
             url(&proxy, "http")?;
@@ -192,8 +192,8 @@ fn read_token(user: &mut AuthInfo) -> Result<(), ConnectError> {
         return Ok(());
     };
     let path = PathBuf::from(path);
-    let token =
-        fs::read_to_string(&path).map_err(|source| ConnectError::Unreadable { path: path.clone(), source })?;
+    let token = fs::read_to_string(&path)
+        .map_err(|source| ConnectError::Unreadable { path: path.clone(), source })?;
     if token.trim().is_empty() {
         let source = io::Error::other("holds no token");
         return Err(ConnectError::Unreadable { path, source });
@@ -204,7 +204,9 @@ fn read_token(user: &mut AuthInfo) -> Result<(), ConnectError> {
 
 fn url(text: &str, scheme: &str) -> Result<http::Uri, ConnectError> {
     let complete = if text.contains("://") { text.to_owned() } else { format!("{scheme}://{text}") };
-    complete.parse().map_err(|error: http::uri::InvalidUri| ConnectError::Url(text.to_owned(), error.to_string()))
+    complete
+        .parse()
+        .map_err(|error: http::uri::InvalidUri| ConnectError::Url(text.to_owned(), error.to_string()))
 }
 
 /// `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`; this machine itself needs none.

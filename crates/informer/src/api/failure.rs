@@ -42,11 +42,9 @@ impl Failure {
     pub fn status(&self) -> Option<&Status> {
         match self {
             Self::Refused(status) | Self::Told(status) => Some(status),
-            Self::Unreachable(_)
-            | Self::Cut(_)
-            | Self::Silent(_)
-            | Self::Garbled(_)
-            | Self::Older { .. } => None,
+            Self::Unreachable(_) | Self::Cut(_) | Self::Silent(_) | Self::Garbled(_) | Self::Older { .. } => {
+                None
+            }
         }
     }
 }

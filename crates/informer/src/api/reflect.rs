@@ -3,7 +3,10 @@
 //! The wire around the protocol: it asks, reads, waits and asks again. Knows nothing of other
 //! resources.
 
-#![expect(clippy::disallowed_methods, reason = "an edge: how long a watch lasted decides when to begin the next")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "an edge: how long a watch lasted decides when to begin the next"
+)]
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};

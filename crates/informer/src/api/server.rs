@@ -133,8 +133,10 @@ impl Server {
         let method = request.method().clone();
         let is_watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
         let begin = Instant::now();
-        let sent = tokio::time::timeout(self.shared.timing.answer, client.send(request.map(Body::from))).await;
-        let code = sent.as_ref().ok().and_then(|sent| sent.as_ref().ok()).map(|answer| answer.status().as_u16());
+        let sent =
+            tokio::time::timeout(self.shared.timing.answer, client.send(request.map(Body::from))).await;
+        let code =
+            sent.as_ref().ok().and_then(|sent| sent.as_ref().ok()).map(|answer| answer.status().as_u16());
         (self.shared.observe)(&Exchange { method, host, is_watch, code, took: begin.elapsed(), waited });
         let answer = sent.map_err(|_| Failure::Silent(self.shared.timing.answer))?;
         let answer = answer.map_err(|error| Failure::Unreachable(transport::with_causes(&error)))?;
@@ -146,7 +148,8 @@ impl Server {
             self.shared.live.lock().await.is_refused = true;
         }
         let text = tokio::time::timeout(self.shared.timing.answer, whole(body)).await;
-        let status = Status::of_answer(head.status.as_u16(), &text.ok().and_then(Result::ok).unwrap_or_default());
+        let status =
+            Status::of_answer(head.status.as_u16(), &text.ok().and_then(Result::ok).unwrap_or_default());
         Err(Failure::Refused(status.with_retry_after(retry_after(&head.headers))))
     }
 

@@ -172,7 +172,9 @@ impl Watch {
         self.has_heard = false;
         let ask = std::mem::replace(&mut self.ask, Ask::Stream);
         let (ask, pause) = match (ask, failure) {
-            (Ask::Stream, Failure::Refused(status)) if is_transient(status) => (Ask::Stream, back_off(failure)),
+            (Ask::Stream, Failure::Refused(status)) if is_transient(status) => {
+                (Ask::Stream, back_off(failure))
+            }
             // Not offered here: not a failure, so no wait.
             (Ask::Stream, Failure::Refused(_)) => (self.list(), Pause::None),
             // As an etcd does that is too old for it.
@@ -186,7 +188,9 @@ impl Watch {
             (Ask::Stream | Ask::ListAny | Ask::ListLatest | Ask::ListContinued(_), _) => {
                 (Ask::Stream, back_off(failure))
             }
-            (Ask::Probe | Ask::Watch(_), failure) if loses_thread(failure) => (Ask::Stream, back_off(failure)),
+            (Ask::Probe | Ask::Watch(_), failure) if loses_thread(failure) => {
+                (Ask::Stream, back_off(failure))
+            }
             // Who may not list may watch perhaps.
             (Ask::Probe, Failure::Refused(status)) if !is_transient(status) => {
                 (Ask::Watch(self.reached.clone()), back_off(failure))
@@ -312,7 +316,9 @@ fn is_transient(status: &Status) -> bool {
 /// Whether nothing but everything anew leads on from there.
 fn loses_thread(failure: &Failure) -> bool {
     match failure {
-        Failure::Refused(status) | Failure::Told(status) => status.is_gone() || matches!(status.code, 400 | 422),
+        Failure::Refused(status) | Failure::Told(status) => {
+            status.is_gone() || matches!(status.code, 400 | 422)
+        }
         Failure::Older { .. } => true,
         Failure::Unreachable(_) | Failure::Cut(_) | Failure::Silent(_) | Failure::Garbled(_) => false,
     }

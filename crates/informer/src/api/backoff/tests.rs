@@ -1,5 +1,8 @@
 //! Waits double up to a bound, start anew after a quiet time, and respect what a server asks for.
-#![expect(clippy::disallowed_methods, reason = "an Instant can be had nowhere else; it is moved by hand from here")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "an Instant can be had nowhere else; it is moved by hand from here"
+)]
 
 use std::time::{Duration, Instant};
 
@@ -13,8 +16,7 @@ fn seconds(seconds: f64) -> Duration {
 fn doubles_to_thirty_seconds() {
     let mut backoff = Backoff::new(Growth::default());
     let now = Instant::now();
-    let waits: Vec<f64> =
-        (0..8).map(|_| backoff.after_failure(now, None, 0.0).as_secs_f64()).collect();
+    let waits: Vec<f64> = (0..8).map(|_| backoff.after_failure(now, None, 0.0).as_secs_f64()).collect();
     assert_eq!(waits, [0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 30.0, 30.0]);
 }
 

@@ -66,7 +66,8 @@ fn any_value() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(4, 24, 5, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::vec((".{0,4}|items", inner), 0..4).prop_map(|members| members.into_iter().collect()),
+            prop::collection::vec((".{0,4}|items", inner), 0..4)
+                .prop_map(|members| members.into_iter().collect()),
         ]
     })
 }
