@@ -18,11 +18,12 @@ use tracing::error;
 pub(crate) fn everything() -> Result<()> {
     let mut families: Vec<_> = Family::ALL.map(|family| (family, Iptables::of_family(family))).into();
     families.retain(|(_, tables)| tables.is_usable().is_ok());
-    let mut failures = clean_up(&mut families, Mode::Iptables);
-    if cleanup::uses_ipvs() {
-        failures += clean_up(&mut families, Mode::Ipvs);
-        failures += cleanup::remove_ipvs().iter().map(log).count();
-    }
+    let mut failures = if cleanup::uses_ipvs() {
+        clean_up(&mut families, &[Mode::Iptables, Mode::Ipvs])
+            + cleanup::remove_ipvs().iter().map(log).count()
+    } else {
+        clean_up(&mut families, &[Mode::Iptables])
+    };
     failures += remove_nftables_tables().iter().map(log).count();
     if failures > 0 {
         bail!("encountered an error while tearing down rules");
@@ -37,10 +38,10 @@ pub(crate) fn other_modes() {
 }
 
 /// How many failures there were.
-fn clean_up(families: &mut [(Family, Iptables)], mode: Mode) -> usize {
+fn clean_up(families: &mut [(Family, Iptables)], modes: &[Mode]) -> usize {
     let mut failures = 0;
     for (family, tables) in families {
-        for error in tables.clean_up(mode) {
+        for error in tables.clean_up(modes) {
             error!(ipFamily = %family, err = %error, "Can't remove rules");
             failures += 1;
         }

@@ -6,8 +6,6 @@
 mod ipvs;
 
 #[cfg(feature = "io")]
-mod absence;
-#[cfg(feature = "io")]
 mod ip_vs;
 #[cfg(feature = "io")]
 mod netlink;
@@ -24,7 +22,9 @@ use std::collections::BTreeSet;
 
 use crate::chain::{ChainName, Role, Table};
 use crate::jump::{self, Jump};
+use crate::parse::{self, Command, SavedRule};
 use crate::plan::Layout;
+use crate::rule::Rule;
 use crate::text;
 
 #[cfg(feature = "io")]
@@ -63,28 +63,75 @@ impl Mode {
             Self::Ipvs => ipvs::owns(table, chain),
         }
     }
+}
 
-    /// The input that makes iptables-restore delete the mode's chains of one table; empty if none
-    /// exists. Each chain is emptied before it or any chain that it jumps to is deleted. The first
-    /// transaction empties the chains by which packets come to all others.
-    pub fn deletion(self, table: Table, existing: &BTreeSet<ChainName>, layout: Layout) -> Vec<u8> {
-        let mut chains: Vec<_> = existing.iter().filter(|chain| self.owns(table, chain)).collect();
-        chains.sort_by_key(|chain| (rank(chain), Reverse(*chain)));
-        let per_transaction = match layout {
-            Layout::Single => chains.len(),
-            Layout::Blocks => CHAINS_PER_BLOCK,
-        };
-        let mut input = Vec::new();
-        for block in chains.chunks_mut(per_transaction.max(1)) {
-            // The tool walks a sorted list up to the name of each line.
-            block.sort_by_key(|chain| Reverse(*chain));
-            text::begin(table, &mut input);
-            block.iter().for_each(|chain| text::declare(chain, &mut input));
-            block.iter().for_each(|chain| text::delete_chain(chain, &mut input));
-            text::commit(&mut input);
+/// The input that makes iptables-restore remove from a table what these modes made, as far as it is
+/// in the table's save; empty if that is nothing. The jumps go first, in a transaction of their own.
+pub fn removal(modes: &[Mode], table: Table, save: &str, layout: Layout) -> Vec<u8> {
+    let mut input = jump_removal(modes, table, save);
+    let names = save.lines().filter_map(|line| line.strip_prefix(':')?.split(' ').next());
+    input.extend(deletion(modes, table, &names.map(ChainName::parse).collect(), layout));
+    input
+}
+
+/// Deletes each copy of each jump.
+fn jump_removal(modes: &[Mode], table: Table, save: &str) -> Vec<u8> {
+    let jumps: Vec<_> =
+        modes.iter().flat_map(|mode| mode.jumps()).filter(|jump| jump.table == table).collect();
+    let mut deletions = Vec::new();
+    // Our own chains hold most of the lines and no jump to look for.
+    for line in save.lines().filter(|line| line.starts_with("-A ") && !line.starts_with("-A KUBE-")) {
+        if let Some((chain, rule)) = known_rule(table, line)
+            && let Some(jump) =
+                jumps.iter().find(|jump| jump.from == chain && jump.rule.clone().normal() == rule)
+        {
+            let mut text = Vec::new();
+            text::rule(&jump.rule, &mut text);
+            text::delete_line(&jump.from, &text, &mut deletions);
         }
-        input
     }
+    if deletions.is_empty() {
+        return deletions;
+    }
+    let mut input = Vec::new();
+    text::begin(table, &mut input);
+    input.extend(deletions);
+    text::commit(&mut input);
+    input
+}
+
+/// The chain and the rule of a line that is of the kind that kube-proxy writes.
+fn known_rule(table: Table, line: &str) -> Option<(ChainName, Rule)> {
+    let text = format!("*{table}\n{line}\nCOMMIT\n");
+    parse::commands(&text).find_map(|command| {
+        if let Ok(Command::Append { chain, rule: SavedRule::Known(rule) }) = command {
+            Some((chain, rule))
+        } else {
+            None
+        }
+    })
+}
+
+/// Deletes the chains of all these modes. Each chain is emptied before it or any chain that it jumps
+/// to is deleted. The first transaction empties the chains by which packets come to all others.
+fn deletion(modes: &[Mode], table: Table, existing: &BTreeSet<ChainName>, layout: Layout) -> Vec<u8> {
+    let is_owned = |chain: &&ChainName| modes.iter().any(|mode| mode.owns(table, chain));
+    let mut chains: Vec<_> = existing.iter().filter(is_owned).collect();
+    chains.sort_by_key(|chain| (rank(chain), Reverse(*chain)));
+    let per_transaction = match layout {
+        Layout::Single => chains.len(),
+        Layout::Blocks => CHAINS_PER_BLOCK,
+    };
+    let mut input = Vec::new();
+    for block in chains.chunks_mut(per_transaction.max(1)) {
+        // The tool walks a sorted list up to the name of each line.
+        block.sort_by_key(|chain| Reverse(*chain));
+        text::begin(table, &mut input);
+        block.iter().for_each(|chain| text::declare(chain, &mut input));
+        block.iter().for_each(|chain| text::delete_chain(chain, &mut input));
+        text::commit(&mut input);
+    }
+    input
 }
 
 fn owns_in_iptables_mode(table: Table, chain: &ChainName) -> bool {
@@ -113,8 +160,8 @@ fn owns_in_iptables_mode(table: Table, chain: &ChainName) -> bool {
     }
 }
 
-/// A chain jumps only to chains of a higher rank, but for those of IPVS mode, which are few enough
-/// for one transaction.
+/// A chain jumps only to chains of a higher rank, or to one of the few of rank 0, all of which are
+/// emptied in the first transaction.
 fn rank(chain: &ChainName) -> u8 {
     match chain.role() {
         None if *chain == ChainName::KUBE_MARK_MASQ => 5,

@@ -7,7 +7,7 @@ use std::fs;
 use std::io;
 use std::process::{Command, Stdio};
 
-use super::{absence, netlink};
+use super::netlink;
 use crate::iptables::failure;
 use crate::tables::TablesError;
 
@@ -56,6 +56,9 @@ const FAMILY_ID: u16 = 1;
 const FAMILY_NAME: u16 = 2;
 /// `IPVS_CMD_FLUSH`
 const FLUSH: u8 = 17;
+
+/// What ipset says of a set that is not there.
+const NO_SET: &str = "does not exist";
 
 const ENOENT: i32 = 2;
 const ENODEV: i32 = 19;
@@ -124,7 +127,7 @@ fn destroy_set(set: &str) -> Result<(), TablesError> {
     let command = format!("ipset destroy {set}");
     match Command::new("ipset").args(["destroy", set]).output() {
         Ok(output) if output.status.success() => Ok(()),
-        Ok(output) if absence::is_told_by(&String::from_utf8_lossy(&output.stderr)) => Ok(()),
+        Ok(output) if String::from_utf8_lossy(&output.stderr).contains(NO_SET) => Ok(()),
         Ok(output) => Err(failure(&command, &output, &[])),
         // Whoever made sets had the tool.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

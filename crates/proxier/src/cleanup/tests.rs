@@ -1,7 +1,6 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::parse::{self, Command};
 
 /// The chains of `services` Services with a chain each of the roles above endpoints, and five endpoints.
 fn nat_chains(services: usize) -> BTreeSet<ChainName> {
@@ -46,7 +45,7 @@ fn transactions(input: &[u8]) -> Vec<Vec<Step>> {
 fn a_single_transaction_empties_before_it_deletes() {
     let existing = ["INPUT", "KUBE-SERVICES", "KUBE-MARK-MASQ", "KUBE-SEP-A", "KUBE-KUBELET-CANARY"];
     let existing = existing.map(ChainName::parse).into_iter().collect();
-    let input = Mode::Iptables.deletion(Table::Nat, &existing, Layout::Single);
+    let input = deletion(&[Mode::Iptables], Table::Nat, &existing, Layout::Single);
     expect_test::expect![[r"
         *nat
         :KUBE-SERVICES - [0:0]
@@ -99,18 +98,74 @@ fn only_chains_of_kube_proxy_go() {
     assert_eq!(owned(Mode::Ipvs, Table::Filter), ["KUBE-FORWARD", "KUBE-PROXY-FIREWALL"]);
 }
 
+/// Chains of both modes jump to shared ones, so all of them must be emptied in time.
+#[test]
+fn modes_go_together() {
+    let existing = ["KUBE-SERVICES", "KUBE-LOAD-BALANCER", "KUBE-SEP-A", "KUBE-MARK-MASQ"];
+    let existing = existing.map(ChainName::parse).into_iter().collect();
+    let input = deletion(&[Mode::Iptables, Mode::Ipvs], Table::Nat, &existing, Layout::Blocks);
+    expect_test::expect![[r"
+        *nat
+        :KUBE-SERVICES - [0:0]
+        :KUBE-SEP-A - [0:0]
+        :KUBE-MARK-MASQ - [0:0]
+        :KUBE-LOAD-BALANCER - [0:0]
+        -X KUBE-SERVICES
+        -X KUBE-SEP-A
+        -X KUBE-MARK-MASQ
+        -X KUBE-LOAD-BALANCER
+        COMMIT
+    "]]
+    .assert_eq(&String::from_utf8(input).unwrap());
+}
+
+#[test]
+fn jumps_go_first_and_with_all_their_copies() {
+    let portals = "-m comment --comment \"kubernetes service portals\" -j KUBE-SERVICES";
+    let save = format!(
+        "*nat\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:KUBE-SERVICES - [0:0]\n\
+         -A PREROUTING {portals}\n-A PREROUTING -j KUBE-SERVICES\n-A PREROUTING {portals}\n\
+         -A OUTPUT -m comment --comment \"cali:x\" -j cali-OUTPUT\n-A OUTPUT {portals}\nCOMMIT\n"
+    );
+    let input = removal(&[Mode::Iptables], Table::Nat, &save, Layout::Single);
+    expect_test::expect![[r#"
+        *nat
+        -D PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
+        -D PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
+        -D OUTPUT -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
+        COMMIT
+        *nat
+        :KUBE-SERVICES - [0:0]
+        -X KUBE-SERVICES
+        COMMIT
+    "#]]
+    .assert_eq(&String::from_utf8(input).unwrap());
+}
+
+#[test]
+fn a_jump_is_known_as_iptables_prints_it() {
+    for mode in [Mode::Iptables, Mode::Ipvs] {
+        for jump in mode.jumps() {
+            let mut save = Vec::new();
+            text::append(&jump.from, &jump.rule, &mut save);
+            let input = removal(&[mode], jump.table, &String::from_utf8(save).unwrap(), Layout::Single);
+            assert!(String::from_utf8(input).unwrap().contains(&format!("-D {} ", jump.from)), "{jump:?}");
+        }
+    }
+}
+
 #[test]
 fn where_nothing_is_left_nothing_is_written() {
     let existing = ["INPUT", "KUBE-KUBELET-CANARY"].map(ChainName::parse).into_iter().collect();
     for layout in [Layout::Single, Layout::Blocks] {
-        assert!(Mode::Iptables.deletion(Table::Nat, &existing, layout).is_empty());
+        assert!(deletion(&[Mode::Iptables], Table::Nat, &existing, layout).is_empty());
     }
 }
 
 #[test]
 fn blocks_are_bounded_and_their_names_descend() {
     let existing = nat_chains(100);
-    let transactions = transactions(&Mode::Iptables.deletion(Table::Nat, &existing, Layout::Blocks));
+    let transactions = transactions(&deletion(&[Mode::Iptables], Table::Nat, &existing, Layout::Blocks));
     assert_eq!(transactions.len(), existing.len().div_ceil(CHAINS_PER_BLOCK));
     for transaction in &transactions {
         let (emptied, deleted) = transaction.split_at(transaction.len() / 2);
@@ -133,7 +188,7 @@ fn no_chain_goes_while_another_jumps_to_it() {
     let existing = nat_chains(100);
     let mut left: BTreeMap<ChainName, BTreeSet<ChainName>> =
         existing.iter().map(|chain| (chain.clone(), jumps_of(chain, &existing))).collect();
-    for transaction in transactions(&Mode::Iptables.deletion(Table::Nat, &existing, Layout::Blocks)) {
+    for transaction in transactions(&deletion(&[Mode::Iptables], Table::Nat, &existing, Layout::Blocks)) {
         for step in transaction {
             match step {
                 Step::Empty(chain) => left.get_mut(&chain).unwrap().clear(),
