@@ -289,17 +289,16 @@ fn not_found(place: &Place) -> Value {
 
 /// A JSON merge patch, which is what a strategic one comes to for Events.
 fn merge(object: &mut Value, patch: Value) {
-    match patch {
-        Value::Object(members) => {
-            for (name, value) in members {
-                if value.is_null() {
-                    object.as_object_mut().map(|object| object.remove(&name));
-                } else {
-                    merge(&mut object[name], value);
-                }
-            }
+    let Value::Object(members) = patch else {
+        *object = patch;
+        return;
+    };
+    for (name, value) in members {
+        if value.is_null() {
+            object.as_object_mut().map(|object| object.remove(&name));
+        } else {
+            merge(&mut object[name], value);
         }
-        other => *object = other,
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! Knows nothing of the protocol's inside: only what was told, and what was asked.
 
+#[cfg(test)]
 mod consumer;
 mod objects;
 

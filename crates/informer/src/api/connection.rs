@@ -63,13 +63,12 @@ pub enum ConnectError {
     Setup(String),
 }
 
-/// As Go says it: without the number.
+/// As Go says it: without the number, in lower case.
 fn reason(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "no such file or directory".to_owned(),
-        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        _ => error.to_string(),
-    }
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let (first, rest) = text.split_at_checked(1).unwrap_or_default();
+    first.to_lowercase() + rest
 }
 
 /// A connection with all its files read.

@@ -15,10 +15,8 @@ fn slice(rest: &str) -> Reading {
 }
 
 fn fingerprint(reading: &Reading) -> u64 {
-    match &reading.meaning {
-        Meaning::Is(Object::EndpointSlice(slice)) => slice.fingerprint,
-        other => panic!("{other:?}"),
-    }
+    let Meaning::Is(Object::EndpointSlice(slice)) = &reading.meaning else { panic!("{reading:?}") };
+    slice.fingerprint
 }
 
 #[test]
@@ -43,7 +41,7 @@ fn what_cannot_be_read_is_named() {
             "spec.ports[1].port",
             true,
         ),
-        (r#"{"metadata":{"name":"web","namespace":"demo"},"spec":[]}"#, "Service demo/web", "spec", true),
+        (r#"{"metadata":{"name":"web","namespace":"demo"},"spec":"x"}"#, "Service demo/web", "spec", true),
         (r#"{"metadata":{"name":5},"spec":{}}"#, "Service", "metadata.name", false),
         (r#"{"metadata":{"name":"WEB","namespace":"demo"}}"#, "Service demo/WEB", "metadata.name", false),
         ("[]", "Service", "", false),

@@ -29,10 +29,14 @@ fn unreadable(name: &str) -> Meaning {
 }
 
 fn brief(changes: impl IntoIterator<Item = Change>) -> Vec<String> {
-    let brief = |change| match change {
+    let brief = |change: Change| match &change {
         Change::SetService(service) => format!("+{}", service.name.name),
         Change::DeleteService(name) => format!("-{}", name.name),
-        other => panic!("{other:?}"),
+        Change::SetNode(_)
+        | Change::DeleteNode(_)
+        | Change::SetEndpointSlice(_)
+        | Change::DeleteEndpointSlice(_)
+        | Change::Synced => panic!("{change:?}"),
     };
     changes.into_iter().map(brief).collect()
 }

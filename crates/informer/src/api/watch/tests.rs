@@ -39,7 +39,7 @@ fn page(version: &str, token: &str) -> Metadata {
 }
 
 fn status(code: u16) -> Status {
-    Status { code, ..Status::default() }
+    Status::of_answer(code, b"")
 }
 
 fn refused(code: u16) -> Failure {
@@ -51,10 +51,14 @@ fn told(code: u16) -> Failure {
 }
 
 fn brief(watch: &mut Watch) -> Vec<String> {
-    let brief = |change: Change| match change {
+    let brief = |change: Change| match &change {
         Change::SetService(service) => format!("+{}", service.name.name),
         Change::DeleteService(name) => format!("-{}", name.name),
-        other => panic!("{other:?}"),
+        Change::SetNode(_)
+        | Change::DeleteNode(_)
+        | Change::SetEndpointSlice(_)
+        | Change::DeleteEndpointSlice(_)
+        | Change::Synced => panic!("{change:?}"),
     };
     watch.take().changes.into_iter().map(brief).collect()
 }
@@ -259,10 +263,9 @@ proptest! {
         let mut known = std::collections::BTreeSet::new();
         let mut follow = |watch: &mut Watch| {
             for change in brief(watch) {
-                if change.starts_with('+') {
-                    known.insert(change[1..].to_owned());
-                } else {
-                    assert!(known.remove(&change[1..]), "{change} was not known");
+                match change.strip_prefix('+') {
+                    Some(name) => drop(known.insert(name.to_owned())),
+                    None => assert!(known.remove(&change[1..]), "{change} was not known"),
                 }
             }
             known.clone()

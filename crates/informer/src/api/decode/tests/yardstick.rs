@@ -49,10 +49,8 @@ fn ports() -> impl Strategy<Value = Vec<(u16, Option<u16>, &'static str)>> {
 fn read(resource: Resource, written: &impl serde::Serialize) -> Object {
     let reading = object(resource, &serde_json::to_vec(written).unwrap());
     assert_eq!(reading.complaints, []);
-    match reading.meaning {
-        Meaning::Is(object) => object,
-        other => panic!("{other:?}"),
-    }
+    let Meaning::Is(object) = reading.meaning else { panic!("{reading:?}") };
+    object
 }
 
 proptest! {
@@ -139,7 +137,7 @@ proptest! {
         let written = discovery::EndpointSlice {
             metadata: metadata(Some("demo"), &[("kubernetes.io/service-name", "web")], version),
             address_type: "IPv4".to_owned(),
-            endpoints: endpoints.iter().map(|(last, ready, serving, terminating, has_hints)| discovery::Endpoint {
+            endpoints: Some(endpoints.iter().map(|(last, ready, serving, terminating, has_hints)| discovery::Endpoint {
                 addresses: vec![format!("10.1.0.{last}")],
                 conditions: Some(discovery::EndpointConditions {
                     ready: *ready, serving: *serving, terminating: *terminating,
@@ -152,7 +150,7 @@ proptest! {
                 target_ref: Some(core::ObjectReference { uid: Some("u".to_owned()), ..Default::default() }),
                 zone: Some("z".to_owned()),
                 ..discovery::Endpoint::default()
-            }).collect(),
+            }).collect()),
             ports: Some(vec![discovery::EndpointPort {
                 name: Some(String::new()), port: Some(i32::from(port)), protocol: Some("UDP".to_owned()),
                 ..discovery::EndpointPort::default()
@@ -164,7 +162,7 @@ proptest! {
         prop_assert_eq!(read.endpoints.len(), endpoints.len());
         for (read, (last, ready, serving, terminating, has_hints)) in read.endpoints.iter().zip(endpoints) {
             prop_assert_eq!(read.address.to_string(), format!("10.1.0.{last}"));
-            prop_assert_eq!(read.node_name.as_deref(), Some(format!("n{last}").as_str()));
+            prop_assert_eq!(read.node_name.as_ref().map(ToString::to_string), Some(format!("n{last}")));
             prop_assert_eq!(read.ready, ready.unwrap_or(true));
             prop_assert_eq!(read.serving, serving.unwrap_or(true));
             prop_assert_eq!(read.terminating, terminating.unwrap_or(false));
