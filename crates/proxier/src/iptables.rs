@@ -4,7 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "the one place that runs the iptables tools")]
 
 use std::fs::File;
-use std::io::{self, Seek, Write};
+use std::io::{self, BufReader, Seek, Write};
 use std::process::{Command, Output, Stdio};
 
 use iptables::IPTables;
@@ -59,15 +59,23 @@ impl Iptables {
     }
 
     /// The command, and what it printed.
-    pub(crate) fn save(&self, table: Table) -> Result<(String, String), TablesError> {
+    pub(crate) fn save(&self, table: Table) -> Result<(String, File), TablesError> {
         let program = programs(self.family).save;
         let command = format!("{program} -t {table}");
-        let output = Command::new(program).args(["-t", table.name()]).output();
-        let output = output.map_err(|source| TablesError::Missing { command: command.clone(), source })?;
+        let saved = in_memory("iptables-save", &[]).and_then(|file| {
+            // The tool prints line by line: through a pipe, each line would wake its reader.
+            let output =
+                Command::new(program).args(["-t", table.name()]).stdout(file.try_clone()?).output()?;
+            Ok((file, output))
+        });
+        let (mut save, output) =
+            saved.map_err(|source| TablesError::Missing { command: command.clone(), source })?;
         if !output.status.success() {
             return Err(failure(&command, &output, &[]));
         }
-        Ok((command, String::from_utf8_lossy(&output.stdout).into_owned()))
+        save.rewind()
+            .map_err(|source| TablesError::Unreadable { command: command.clone(), source: source.into() })?;
+        Ok((command, save))
     }
 
     fn ensure_chain(&self, table: Table, chain: &ChainName) -> Result<(), TablesError> {
@@ -113,7 +121,7 @@ impl Tables for Iptables {
         let mut found = Found::default();
         for table in [Table::Nat, Table::Filter] {
             let (command, save) = self.save(table)?;
-            found.read(&save).map_err(|source| TablesError::Unreadable { command, source })?;
+            found.read(BufReader::new(save)).map_err(|source| TablesError::Unreadable { command, source })?;
         }
         Ok(found)
     }
@@ -137,7 +145,7 @@ impl Tables for Iptables {
         let command = programs(self.family).restore;
         let mut arguments = self.features.restore_wait_arguments().to_vec();
         arguments.extend(["--noflush", "--counters"]);
-        let output = in_memory(input)
+        let output = in_memory("iptables-restore", input)
             .and_then(|stdin| Command::new(command).args(&arguments).stdin(Stdio::from(stdin)).output());
         let output = output.map_err(|source| TablesError::Missing { command: command.into(), source })?;
         if output.status.success() { Ok(()) } else { Err(failure(command, &output, input)) }
@@ -161,10 +169,10 @@ impl Tables for Iptables {
     }
 }
 
-/// The child reads from memory: neither side can block on the other.
-fn in_memory(input: &[u8]) -> io::Result<File> {
-    let mut file = File::from(rustix::fs::memfd_create("iptables-restore", rustix::fs::MemfdFlags::CLOEXEC)?);
-    file.write_all(input)?;
+/// The child reads from memory, or writes to it: neither side can block on the other.
+fn in_memory(name: &str, content: &[u8]) -> io::Result<File> {
+    let mut file = File::from(rustix::fs::memfd_create(name, rustix::fs::MemfdFlags::CLOEXEC)?);
+    file.write_all(content)?;
     file.rewind()?;
     Ok(file)
 }

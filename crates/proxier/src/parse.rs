@@ -12,7 +12,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-pub use command::{Command, Commands, ParseError, Policy, Problem, commands};
+pub use command::{Command, Commands, ParseError, Parser, Policy, Problem, commands};
 
 use crate::chain::{ChainName, Table};
 use crate::rule::Rule;

@@ -18,7 +18,7 @@ use crate::ruleset::Ruleset;
 use crate::service::ServicePortName;
 
 use changes::Changes;
-pub use found::Found;
+pub use found::{Found, Unreadable};
 pub use installed::Installed;
 use installed::{FixedChains, InstalledPort};
 use port::PortText;

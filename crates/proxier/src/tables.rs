@@ -8,8 +8,7 @@ use std::io;
 
 use crate::chain::Table;
 use crate::jump::Jump;
-use crate::parse::ParseError;
-use crate::plan::{Found, Layout};
+use crate::plan::{Found, Layout, Unreadable};
 
 /// The tables of one family.
 pub trait Tables {
@@ -72,6 +71,6 @@ pub enum TablesError {
         /// What was run.
         command: String,
         /// What is wrong with it.
-        source: ParseError,
+        source: Unreadable,
     },
 }

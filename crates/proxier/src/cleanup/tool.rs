@@ -1,5 +1,7 @@
 //! EDGE: removes leftovers of one family with the iptables tools.
 
+use std::io::Read;
+
 use super::{Mode, removal};
 use crate::chain::{ChainName, Table};
 use crate::iptables::Iptables;
@@ -19,8 +21,11 @@ impl Iptables {
     }
 
     fn remove(&mut self, modes: &[Mode], table: Table) -> Result<(), TablesError> {
-        let (_, save) = self.save(table)?;
-        let input = removal(modes, table, &save, self.layout());
+        let (command, mut save) = self.save(table)?;
+        let mut text = String::new();
+        save.read_to_string(&mut text)
+            .map_err(|source| TablesError::Unreadable { command, source: source.into() })?;
+        let input = removal(modes, table, &text, self.layout());
         if input.is_empty() { Ok(()) } else { self.restore(&input) }
     }
 }

@@ -92,31 +92,63 @@ pub enum Problem {
 /// The commands of a text, one after the other. Comments, blank lines and whole tables without
 /// chains of ours are passed over. After an error, what follows is read all the same.
 pub fn commands(text: &str) -> Commands<'_> {
-    Commands { lines: text.lines(), line: 0, open: Open::Nothing }
+    Commands { lines: text.lines(), parser: Parser::default() }
 }
 
 /// See [`commands`].
 #[derive(Clone, Debug)]
 pub struct Commands<'a> {
     lines: std::str::Lines<'a>,
-    line: usize,
-    open: Open,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Open {
-    Nothing,
-    Ours,
-    Foreign,
+    parser: Parser,
 }
 
 impl Commands<'_> {
     /// The number, counted from 1, of the line that was read last.
     pub fn line(&self) -> usize {
-        self.line
+        self.parser.line
+    }
+}
+
+/// Reads a text line by line, for those who do not have all of it at once.
+#[derive(Clone, Debug, Default)]
+pub struct Parser {
+    line: usize,
+    open: Open,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Open {
+    #[default]
+    Nothing,
+    Ours,
+    Foreign,
+}
+
+impl Parser {
+    /// What the next line says; nothing for a line that is passed over.
+    ///
+    /// # Errors
+    /// The line means nothing. What follows can be read all the same.
+    pub fn read(&mut self, line: &str) -> Result<Option<Command>, ParseError> {
+        self.line += 1;
+        self.command(line.trim_ascii()).map_err(|problem| self.error(problem))
     }
 
-    /// What a line says; nothing for a line that is passed over.
+    /// To be called after the last line.
+    ///
+    /// # Errors
+    /// The text ended before COMMIT: it was cut short.
+    pub fn end(&mut self) -> Result<(), ParseError> {
+        match std::mem::take(&mut self.open) {
+            Open::Nothing => Ok(()),
+            Open::Ours | Open::Foreign => Err(self.error(Problem::NoCommit)),
+        }
+    }
+
+    fn error(&self, problem: Problem) -> ParseError {
+        ParseError { line: self.line, problem }
+    }
+
     fn command(&mut self, line: &str) -> Result<Option<Command>, Problem> {
         if line.is_empty() || line.starts_with('#') {
             return Ok(None);
@@ -154,18 +186,13 @@ impl Iterator for Commands<'_> {
     type Item = Result<Command, ParseError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while let Some(text) = self.lines.next() {
-            self.line += 1;
-            let command = self.command(text.trim_ascii()).transpose();
-            if let Some(command) = command {
-                return Some(command.map_err(|problem| ParseError { line: self.line, problem }));
+        for line in self.lines.by_ref() {
+            let command = self.parser.read(line).transpose();
+            if command.is_some() {
+                return command;
             }
         }
-        if self.open == Open::Nothing {
-            return None;
-        }
-        self.open = Open::Nothing;
-        Some(Err(ParseError { line: self.line, problem: Problem::NoCommit }))
+        self.parser.end().err().map(Err)
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, BufRead};
 
 use crate::chain::{ChainName, Table};
 use crate::jump::{Jump, jumps};
-use crate::parse::{Command, ParseError, SavedRule, commands};
+use crate::parse::{Command, ParseError, Parser, SavedRule};
 
 use super::SharedChain;
 
@@ -19,34 +20,22 @@ pub struct Found {
 }
 
 impl Found {
-    /// Takes in the save of one table, or of several.
+    /// Takes in the save of one table, or of several, line by line.
     ///
     /// # Errors
-    /// It is not a save, or was cut short.
-    pub fn read(&mut self, save: &str) -> Result<(), ParseError> {
-        let mut hashers: BTreeMap<ChainName, DefaultHasher> = BTreeMap::new();
-        let mut open = Table::Filter;
-        for command in commands(save) {
-            match command? {
-                Command::Table(table) => open = table,
-                Command::Chain { chain, .. } if is_own(open, &chain) => {
-                    hashers.insert(chain, DefaultHasher::new());
-                }
-                Command::Chain { chain, .. } => {
-                    self.others.insert((open, chain), Vec::new());
-                }
-                Command::Append { chain, rule } if is_own(open, &chain) => {
-                    rule.hash(hashers.entry(chain).or_default());
-                }
-                Command::Append { chain, rule } => self.others.entry((open, chain)).or_default().push(rule),
-                Command::Insert { .. }
-                | Command::Delete { .. }
-                | Command::Flush(_)
-                | Command::DeleteChain(_)
-                | Command::Commit => {}
+    /// It is not a save, was cut short, or could not be read.
+    pub fn read(&mut self, mut save: impl BufRead) -> Result<(), Unreadable> {
+        let mut reader = Reader { found: self, hashers: BTreeMap::new(), table: Table::Filter };
+        let mut parser = Parser::default();
+        let mut line = Vec::new();
+        while save.read_until(b'\n', &mut line)? > 0 {
+            if let Some(command) = parser.read(&String::from_utf8_lossy(&line))? {
+                reader.take(command);
             }
+            line.clear();
         }
-        self.own.extend(hashers.into_iter().map(|(chain, hasher)| (chain, hasher.finish())));
+        parser.end()?;
+        reader.finish();
         Ok(())
     }
 
@@ -76,6 +65,53 @@ impl Found {
     /// Chains that only kube-proxy makes.
     pub(super) fn own_chains(&self) -> BTreeSet<ChainName> {
         self.own.keys().cloned().collect()
+    }
+}
+
+/// Why a save could not be taken in.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreadable {
+    /// It is none, or was cut short.
+    #[error(transparent)]
+    Parse(#[from] ParseError),
+    /// Reading failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// A save half taken in.
+struct Reader<'a> {
+    found: &'a mut Found,
+    hashers: BTreeMap<ChainName, DefaultHasher>,
+    table: Table,
+}
+
+impl Reader<'_> {
+    fn take(&mut self, command: Command) {
+        match command {
+            Command::Table(table) => self.table = table,
+            Command::Chain { chain, .. } if is_own(self.table, &chain) => {
+                self.hashers.insert(chain, DefaultHasher::new());
+            }
+            Command::Chain { chain, .. } => {
+                self.found.others.insert((self.table, chain), Vec::new());
+            }
+            Command::Append { chain, rule } if is_own(self.table, &chain) => {
+                rule.hash(self.hashers.entry(chain).or_default());
+            }
+            Command::Append { chain, rule } => {
+                self.found.others.entry((self.table, chain)).or_default().push(rule);
+            }
+            Command::Insert { .. }
+            | Command::Delete { .. }
+            | Command::Flush(_)
+            | Command::DeleteChain(_)
+            | Command::Commit => {}
+        }
+    }
+
+    fn finish(self) {
+        self.found.own.extend(self.hashers.into_iter().map(|(chain, hasher)| (chain, hasher.finish())));
     }
 }
 
