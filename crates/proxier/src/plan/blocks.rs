@@ -37,7 +37,7 @@ pub(super) fn are_needed(scene: &Scene, deleted: &BTreeSet<ChainName>) -> bool {
 pub(super) fn write(scene: &Scene, deleted: &BTreeSet<ChainName>, out: &mut Vec<u8>, counts: &mut Counts) {
     fixed(scene, |chain| !is_dispatch(chain)).finish(Table::Nat, out, counts);
     let mut own: Vec<_> = scene.ports.values().flat_map(own_chains).collect();
-    own.sort_by(|one, other| depth(one.name).cmp(&depth(other.name)).then(other.name.cmp(one.name)));
+    own.sort_by(|one, other| depth(one.name).cmp(&depth(other.name)).then(one.name.cmp(other.name)));
     for level in own.chunk_by(|one, other| depth(one.name) == depth(other.name)) {
         write_level(level, out, counts);
     }
@@ -51,21 +51,28 @@ fn own_chains(port: &PortText) -> impl Iterator<Item = OwnChain<'_>> {
     port.differing().map(move |(index, name)| OwnChain { name, rules: std::mem::take(&mut rules[index]) })
 }
 
-fn write_level(chains: &[OwnChain], out: &mut Vec<u8>, counts: &mut Counts) {
-    let mut block = Section::default();
-    let mut names = 0;
-    for chain in chains {
-        // Every rule may jump to another chain.
-        let mentioned = 1 + chain.rules.len();
-        if names > 0 && names + mentioned > NAMES_PER_BLOCK {
-            std::mem::take(&mut block).finish(Table::Nat, out, counts);
-            names = 0;
+/// Blocks ascend: iptables-save sorts chains that were made in descending order in quadratic time.
+fn write_level(mut chains: &[OwnChain], out: &mut Vec<u8>, counts: &mut Counts) {
+    while !chains.is_empty() {
+        let (block, rest) = chains.split_at(block_size(chains));
+        let mut section = Section::default();
+        for chain in block.iter().rev() {
+            text::declare(chain.name, &mut section.chains);
+            text::append_lines(chain.name, chain.rules.iter().copied(), &mut section.rules);
         }
-        names += mentioned;
-        text::declare(chain.name, &mut block.chains);
-        text::append_lines(chain.name, chain.rules.iter().copied(), &mut block.rules);
+        section.finish(Table::Nat, out, counts);
+        chains = rest;
     }
-    block.finish(Table::Nat, out, counts);
+}
+
+/// How many of the chains fit into one block; at least one.
+fn block_size(chains: &[OwnChain]) -> usize {
+    // Every rule may jump to another chain.
+    let mentioned = chains.iter().scan(0, |names, chain| {
+        *names += 1 + chain.rules.len();
+        Some(*names)
+    });
+    mentioned.take_while(|names| *names <= NAMES_PER_BLOCK).count().max(1)
 }
 
 fn fixed(scene: &Scene, wanted: fn(&ChainName) -> bool) -> Section {
