@@ -4,6 +4,7 @@
 //! real one does. Knows nothing of who asks. It runs on a thread of its own.
 
 mod kind;
+mod query;
 mod selector;
 
 mod fault;

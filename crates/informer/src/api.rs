@@ -15,6 +15,8 @@ mod timing;
 
 mod decode;
 mod known;
+
+mod gathered;
 mod watch;
 
 mod connection;

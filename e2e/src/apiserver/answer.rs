@@ -21,7 +21,7 @@ use super::kind::{self, Place};
 use super::selector::Selector;
 use super::state::{From, Order, Seen, Shared, State};
 use super::store::Gone;
-use super::{status, store};
+use super::{query, status, store};
 
 /// A request, taken apart.
 struct Asked {
@@ -98,7 +98,7 @@ impl std::convert::From<Value> for Refusal {
 
 impl Asked {
     fn from(request: &Request<Incoming>) -> Self {
-        let query: BTreeMap<String, String> = parameters(request.uri().query().unwrap_or_default());
+        let query = query::parameters(request.uri().query().unwrap_or_default());
         let place = kind::place(request.uri().path());
         let is_watch = query.get("watch").is_some_and(|value| value == "true" || value == "1");
         let is_stream = query.get("sendInitialEvents").is_some_and(|value| value == "true");
@@ -328,23 +328,4 @@ fn watch(mut orders: UnboundedReceiver<Order>, timeout: Duration) -> Pieces {
         }
     });
     receiver
-}
-
-fn parameters(query: &str) -> BTreeMap<String, String> {
-    let pairs = query.split('&').filter(|pair| !pair.is_empty());
-    let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    pairs.map(|(name, value)| (unescaped(name), unescaped(value))).collect()
-}
-
-fn unescaped(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut plain = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let hex = bytes.get(at + 1..at + 3).and_then(|hex| std::str::from_utf8(hex).ok());
-        let byte = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()).filter(|_| bytes[at] == b'%');
-        plain.push(byte.unwrap_or(if bytes[at] == b'+' { b' ' } else { bytes[at] }));
-        at += if byte.is_some() { 3 } else { 1 };
-    }
-    String::from_utf8_lossy(&plain).into_owned()
 }

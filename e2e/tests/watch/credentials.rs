@@ -1,6 +1,9 @@
 //! Certificates and tokens that change while somebody listens.
 
-use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc;
+use std::{fs, io, thread};
 
 use e2e::apiserver::{Kind, Options};
 use informer::api::{Failure, Timing};
@@ -92,6 +95,58 @@ echo '{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential"
     let consumer = Consumer::start(connection(&kubeconfig), hurried());
     consumer.until_synced();
     assert_eq!(stage.server.open_watches(Kind::Service), 1);
+}
+
+/// Tunnels one connection after the other for as long as the test runs; tells who wanted to go where.
+fn proxy() -> (String, mpsc::Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://user:p%40ss@{}", listener.local_addr().unwrap());
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        for client in listener.incoming() {
+            let (client, sender) = (client.unwrap(), sender.clone());
+            thread::spawn(move || tunnel(client, &sender));
+        }
+    });
+    (url, receiver)
+}
+
+fn tunnel(mut client: TcpStream, sender: &mpsc::Sender<String>) {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        client.read_exact(&mut byte).unwrap();
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8(head).unwrap();
+    let mut server = TcpStream::connect(head.split(' ').nth(1).unwrap()).unwrap();
+    let _dropped = sender.send(head);
+    client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+    let (mut from, mut to) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+    thread::spawn(move || io::copy(&mut from, &mut to));
+    let _cut = io::copy(&mut client, &mut server);
+}
+
+#[test]
+fn a_proxy_is_gone_through() {
+    let stage = Stage::new(Options::default());
+    let kubeconfig = stage.server.write_kubeconfig(stage.folder.path()).unwrap();
+    let (url, tunnels) = proxy();
+    let text = fs::read_to_string(&kubeconfig).unwrap();
+    fs::write(&kubeconfig, text.replace("    server:", &format!("    proxy-url: {url}\n    server:")))
+        .unwrap();
+    let consumer = Consumer::start(connection(&kubeconfig), hurried());
+    consumer.until_synced();
+    let head = tunnels.recv().unwrap();
+    assert!(
+        head.starts_with(&format!("CONNECT {} ", stage.server.url().trim_start_matches("https://"))),
+        "{head}"
+    );
+    // user:p@ss
+    assert!(
+        head.to_lowercase().contains("proxy-authorization: basic") && head.contains("dXNlcjpwQHNz"),
+        "{head}"
+    );
 }
 
 #[tokio::test]

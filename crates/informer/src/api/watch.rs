@@ -3,18 +3,16 @@
 //! The whole protocol of list and watch, without a wire: bytes of objects and lines go in, changes
 //! come out. Knows nothing of HTTP, clocks and waits; it only says whether to wait.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::decode::{self, Meaning};
 use super::event::{self, Event, Status};
 use super::failure::Failure;
+use super::gathered::Gathered;
 use super::known::Known;
 use super::list;
 use super::resource::Resource;
-use crate::cache::Key;
-use crate::change::{Batch, Change};
-use crate::object::Complaint;
+use crate::change::Batch;
 
 #[cfg(test)]
 mod tests;
@@ -61,14 +59,6 @@ pub(super) struct Watch {
     /// Since this watch began: whether the server has said anything that shows where it is.
     has_heard: bool,
     batch: Batch,
-}
-
-#[derive(Debug, Default)]
-struct Gathered {
-    /// The last that was said of each object.
-    objects: BTreeMap<Key, (Meaning, Vec<Complaint>)>,
-    /// Objects that cannot be read, so much that nobody can say which they are.
-    nameless: Vec<Complaint>,
 }
 
 impl Watch {
@@ -215,23 +205,9 @@ impl Watch {
             return Err(Failure::Garbled("a list has no resourceVersion".to_owned()));
         }
         let gathered = std::mem::take(&mut self.gathered);
-        let nameless = gathered.nameless.len();
-        let mut complaints = BTreeMap::new();
-        let mut list = Vec::with_capacity(gathered.objects.len() + nameless);
-        for (key, (meaning, about)) in gathered.objects {
-            if !about.is_empty() {
-                complaints.insert(key, about);
-            }
-            list.push(meaning);
-        }
-        list.extend(std::iter::repeat_n(Meaning::Unreadable(None), nameless));
-        let unreadable = list.iter().filter_map(Meaning::unreadable_key).cloned().collect::<Vec<_>>();
-        let changes = self.known.replace(list);
-        // What is known is not complained of again, unless it cannot be read at all.
-        let told = changes.iter().filter_map(changed_key).chain(unreadable);
-        self.batch.complaints.extend(told.filter_map(|key| complaints.remove(&key)).flatten());
-        self.batch.complaints.extend(gathered.nameless);
+        let Batch { changes, complaints } = gathered.complete(&mut self.known);
         self.batch.changes.extend(changes);
+        self.batch.complaints.extend(complaints);
         self.reached = version;
         Ok(())
     }
@@ -285,24 +261,6 @@ pub(super) enum Shortness {
     Short,
 }
 
-impl Gathered {
-    fn set(&mut self, resource: Resource, bytes: &[u8]) {
-        let reading = decode::object(resource, bytes);
-        let key = match &reading.meaning {
-            Meaning::Is(object) => object.key(),
-            Meaning::Unwanted(key) | Meaning::Unreadable(Some(key)) => key.clone(),
-            Meaning::Unreadable(None) => return self.nameless.extend(reading.complaints),
-        };
-        self.objects.insert(key, (reading.meaning, reading.complaints));
-    }
-
-    fn delete(&mut self, resource: Resource, bytes: &[u8]) {
-        if let Some(key) = decode::key(resource, bytes) {
-            self.objects.remove(&key);
-        }
-    }
-}
-
 /// Objects of all kinds that are served today have decimal versions; others are not compared.
 fn number(version: &str) -> Option<u128> {
     version.parse().ok()
@@ -326,16 +284,4 @@ fn loses_thread(failure: &Failure) -> bool {
 
 fn back_off(failure: &Failure) -> Pause {
     Pause::BackOff(failure.status().and_then(Status::retry_after))
-}
-
-fn changed_key(change: &Change) -> Option<Key> {
-    match change {
-        Change::SetNode(node) => Some(Key::Node(node.name.clone())),
-        Change::SetService(service) => Some(Key::Service(service.name.clone())),
-        Change::SetEndpointSlice(slice) => Some(Key::EndpointSlice(slice.name.clone())),
-        Change::DeleteNode(name) => Some(Key::Node(name.clone())),
-        Change::DeleteService(name) => Some(Key::Service(name.clone())),
-        Change::DeleteEndpointSlice(name) => Some(Key::EndpointSlice(name.clone())),
-        Change::Synced => None,
-    }
 }

@@ -44,7 +44,7 @@ fn what_cannot_be_read_is_named() {
         (r#"{"metadata":{"name":"web","namespace":"demo"},"spec":"x"}"#, "Service demo/web", "spec", true),
         (r#"{"metadata":{"name":5},"spec":{}}"#, "Service", "metadata.name", false),
         (r#"{"metadata":{"name":"WEB","namespace":"demo"}}"#, "Service demo/WEB", "metadata.name", false),
-        ("[]", "Service", "", false),
+        ("{}", "Service /", "metadata.name", false),
         ("7", "Service", "", false),
     ] {
         let Reading { meaning, complaints } = object(Resource::Services, json.as_bytes());
