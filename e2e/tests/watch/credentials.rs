@@ -1,15 +1,13 @@
 //! Certificates and tokens that change while somebody listens.
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::mpsc;
-use std::{fs, io, thread};
+use std::fs;
 
 use e2e::apiserver::{Kind, Options};
 use informer::api::{Failure, Timing};
 
 use crate::consumer::{ALL, Consumer, Stage, connection, hurried};
 use crate::objects::service;
+use crate::proxy::proxy;
 
 #[test]
 fn the_certificate_of_the_server_changes() {
@@ -95,36 +93,6 @@ echo '{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential"
     let consumer = Consumer::start(connection(&kubeconfig), hurried());
     consumer.until_synced();
     assert_eq!(stage.server.open_watches(Kind::Service), 1);
-}
-
-/// Tunnels one connection after the other for as long as the test runs; tells who wanted to go where.
-fn proxy() -> (String, mpsc::Receiver<String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://user:p%40ss@{}", listener.local_addr().unwrap());
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || {
-        for client in listener.incoming() {
-            let (client, sender) = (client.unwrap(), sender.clone());
-            thread::spawn(move || tunnel(client, &sender));
-        }
-    });
-    (url, receiver)
-}
-
-fn tunnel(mut client: TcpStream, sender: &mpsc::Sender<String>) {
-    let mut head = Vec::new();
-    let mut byte = [0];
-    while !head.ends_with(b"\r\n\r\n") {
-        client.read_exact(&mut byte).unwrap();
-        head.push(byte[0]);
-    }
-    let head = String::from_utf8(head).unwrap();
-    let mut server = TcpStream::connect(head.split(' ').nth(1).unwrap()).unwrap();
-    let _dropped = sender.send(head);
-    client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
-    let (mut from, mut to) = (server.try_clone().unwrap(), client.try_clone().unwrap());
-    thread::spawn(move || io::copy(&mut from, &mut to));
-    let _cut = io::copy(&mut client, &mut server);
 }
 
 #[test]

@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod consumer;
 mod objects;
+#[cfg(test)]
+mod proxy;
 
 mod credentials;
 mod faults;
