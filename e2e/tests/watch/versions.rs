@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use e2e::apiserver::{Kind, Options, Verb};
+use e2e::wait::Watch;
 use informer::api::Failure;
 use serde_json::{Value, json};
 
@@ -55,7 +56,10 @@ fn a_server_that_restarts_with_a_younger_version() {
     stage.server.delete(Kind::Service, "demo", "api");
     stage.server.restart_at(40).unwrap();
     stage.server.set(service("web", 7)).unwrap();
+    let clock = Watch::start();
     let told = consumer.until_known(&[ALL[0], ALL[1], ALL[2], "Service demo/web 10.0.0.7"]);
+    // A watch from a version to come would be silent for its five seconds.
+    assert!(clock.elapsed() < Duration::from_secs(4), "{clock}");
     assert_eq!(told.deletions(), ["-Service demo/api"]);
     assert!(told.failures.iter().any(|failure| matches!(failure, Failure::Older { .. })), "{told:#?}");
 }
