@@ -9,6 +9,7 @@ use conntrack::flow;
 use conntrack::generation::Cause;
 use conntrack::worker::Worker;
 use informer::change::Change;
+use jiff::Timestamp;
 use proxier::family::Family;
 use proxier::host;
 use proxier::option::Host;
@@ -17,7 +18,10 @@ use proxier::tables::{Tables, TablesError};
 use tracing::{error, info, warn};
 
 use crate::frontends::Frontends;
+use crate::health::node_port;
+use crate::metrics::{Failure, FamilyMetrics};
 use crate::pace::Pace;
+use crate::serve::{self, NodePorts, SharedHealth};
 
 /// How often failures are logged: each of the first so many, then one in as many.
 const LOGGED_FAILURES: u32 = 8;
@@ -33,6 +37,14 @@ pub(crate) struct FamilySync<T> {
     flows: Option<Arc<Worker>>,
     /// Why the next commit is not just one more.
     cause: Cause,
+    outlook: Outlook,
+}
+
+/// Where the outside sees how the family does.
+pub(crate) struct Outlook {
+    pub(crate) metrics: FamilyMetrics,
+    pub(crate) health: SharedHealth,
+    pub(crate) node_ports: NodePorts,
 }
 
 /// The chain whose absence tells that somebody flushed the tables.
@@ -52,6 +64,7 @@ impl<T: Tables> FamilySync<T> {
         min_sync_period: Duration,
         sync_period: Duration,
         flows: Option<Arc<Worker>>,
+        outlook: Outlook,
     ) -> Self {
         Self {
             proxier,
@@ -62,6 +75,7 @@ impl<T: Tables> FamilySync<T> {
             frontends: Frontends::default(),
             flows,
             cause: Cause::FirstSync,
+            outlook,
         }
     }
 
@@ -70,7 +84,14 @@ impl<T: Tables> FamilySync<T> {
     }
 
     pub(crate) fn apply(&mut self, change: &Change) {
-        self.proxier.apply(change);
+        let touched = self.proxier.apply(change);
+        self.outlook.metrics.changed(change, touched.as_ref());
+    }
+
+    /// The loop starts.
+    pub(crate) fn started(&self) {
+        self.outlook.metrics.started(Timestamp::now());
+        self.outlook.health.lock().updated(self.family(), serve::now());
     }
 
     /// When there is something to do.
@@ -88,6 +109,8 @@ impl<T: Tables> FamilySync<T> {
         }
         if self.proxier.is_due(now) {
             self.pace.ask(now);
+            self.outlook.metrics.queued(Timestamp::now());
+            self.outlook.health.lock().queued(self.family(), now);
         }
         if self.pace.next().is_some_and(|at| at <= now) {
             self.sync(clock);
@@ -125,6 +148,8 @@ impl<T: Tables> FamilySync<T> {
     fn sync(&mut self, clock: fn() -> Instant) {
         let begin = clock();
         self.look_at_host(begin);
+        let kind = if self.proxier.is_full_due(begin) { Kind::Full } else { Kind::Partial };
+        self.outlook.metrics.sync_begins();
         let result = self.proxier.sync(&mut self.tables, &self.host, begin);
         let end = clock();
         match result {
@@ -132,12 +157,24 @@ impl<T: Tables> FamilySync<T> {
                 self.pace.succeeded(end);
                 self.look_after_flows(&report);
                 log_success(self.family(), &report, end - begin);
+                self.show(&report, end - begin);
             }
             Err(error) => {
                 self.pace.failed(end);
                 self.remember(Cause::AfterFailure);
+                self.outlook.metrics.sync_failed(kind, failure(&error), end - begin);
                 self.log_failure(&error);
             }
+        }
+    }
+
+    /// What the outside is told of a sync that succeeded.
+    fn show(&mut self, report: &Report, elapsed: Duration) {
+        let outlook = &mut self.outlook;
+        outlook.metrics.sync_succeeded(report, elapsed, Timestamp::now());
+        outlook.health.lock().updated(self.proxier.world().family(), serve::now());
+        for error in outlook.node_ports.set(&node_port::checks(self.proxier.world())) {
+            error!(ipFamily = %self.proxier.world().family(), err = %error, "Failed to start healthcheck");
         }
     }
 
@@ -174,6 +211,14 @@ impl<T: Tables> FamilySync<T> {
             error!(ipFamily = %self.family(), err = %error, failures, "Sync failed; what is programmed stays");
         }
     }
+}
+
+fn failure(error: &TablesError) -> Failure {
+    let (TablesError::Busy { command, .. }
+    | TablesError::Refused { command, .. }
+    | TablesError::Missing { command, .. }
+    | TablesError::Unreadable { command, .. }) = error;
+    if command.contains("tables-restore") { Failure::Restore } else { Failure::Look }
 }
 
 fn flow_family(family: Family) -> flow::Family {

@@ -8,12 +8,18 @@ use conntrack::report::Report;
 use conntrack::worker::Worker;
 use tracing::{error, info, warn};
 
+use crate::metrics::ConntrackMetrics;
+
 /// Starts the thread.
 ///
 /// # Errors
 /// No thread could be started.
-pub(crate) fn look_after() -> Result<Arc<Worker>> {
-    let worker = Worker::start(Netlink::new(), |report| log(&report)).context("can't start a thread")?;
+pub(crate) fn look_after(metrics: ConntrackMetrics) -> Result<Arc<Worker>> {
+    let tell = move |report| {
+        metrics.passed(&report);
+        log(&report);
+    };
+    let worker = Worker::start(Netlink::new(), tell).context("can't start a thread")?;
     Ok(Arc::new(worker))
 }
 

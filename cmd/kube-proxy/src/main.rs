@@ -1,19 +1,28 @@
 //! kube-proxy: parse, configure, run, exit code.
 
+mod cleanup;
+mod config_file;
 mod family;
 mod flags;
 mod flows;
 mod frontends;
+mod health;
 mod log;
+mod metrics;
+mod oom;
+mod outside;
 mod pace;
 mod run;
+mod serve;
 mod signal;
 mod source;
 mod start;
 mod sync;
 mod sysctl;
+mod warning;
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
@@ -21,8 +30,10 @@ use config::Checked;
 use proxier::host;
 use tracing::{error, info, warn};
 
+use config_file::Watch;
 use flags::{Flags, Notice, Refusal, Stop};
 use log::{Format, Log};
+use outside::About;
 use run::Plan;
 
 fn main() -> ExitCode {
@@ -52,6 +63,7 @@ fn answer(stop: &Stop) -> ExitCode {
 
 fn execute(flags: &Flags, log: &Log) -> Result<()> {
     let config = configure(flags, log)?;
+    let config_file = watch(flags)?;
     for (name, value) in flags.values() {
         info!(v = 1, "FLAG: --{name}={value:?}");
     }
@@ -61,13 +73,23 @@ fn execute(flags: &Flags, log: &Log) -> Result<()> {
         info!(file = %path.display(), "Wrote configuration");
         return Ok(());
     }
+    if typed.cleanup {
+        return cleanup::everything();
+    }
+    cleanup::other_modes();
     let node_name = node_name(&config)?;
     let Some(manifests) = typed.manifests.clone() else {
         bail!("no source of Services and EndpointSlices: give --manifests DIR")
     };
-    let plan =
-        Plan { manifests, node_name, flush_conntrack: typed.flush_conntrack, init_only: typed.init_only };
-    let result = run::run(plan, &config);
+    let plan = Plan {
+        manifests,
+        config_file,
+        node_name,
+        flush_conntrack: typed.flush_conntrack,
+        init_only: typed.init_only,
+    };
+    let about = About { release: typed.release.clone(), flags: flags.values(), log: log.clone() };
+    let result = run::run(plan, &config, about);
     if let Err(error) = &result {
         error!(err = format!("{error:#}"), "Error running ProxyServer");
     }
@@ -88,6 +110,14 @@ fn configure(flags: &Flags, log: &Log) -> Result<Checked, Refusal> {
         logging.vmodule.iter().map(|module| (module.file_pattern.clone(), module.verbosity)).collect();
     log.configure(format, logging.verbosity, &vmodule);
     completed.check()
+}
+
+/// Placed right after the file was read, so that no change of it is missed.
+fn watch(flags: &Flags) -> Result<Option<Watch>> {
+    let place = |path: &PathBuf| {
+        Watch::place(path).with_context(|| format!("failed complete: can't watch {}", path.display()))
+    };
+    flags.typed.config.as_ref().map(place).transpose()
 }
 
 fn say(notice: &Notice) {

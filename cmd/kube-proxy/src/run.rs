@@ -11,14 +11,18 @@ use config::Checked;
 use informer::change::{Batch, Change};
 use tracing::info;
 
+use crate::config_file::Watch;
+use crate::outside::{About, Outside};
 use crate::signal::Signals;
 use crate::sync::{self, Wake};
-use crate::{flows, source, start};
+use crate::{flows, oom, source, start};
 
 /// What is to be run, besides the configuration.
 pub(crate) struct Plan {
     /// The directory that stands in for the API server.
     pub(crate) manifests: PathBuf,
+    /// The watch on the configuration file, if there is one: a change ends the process.
+    pub(crate) config_file: Option<Watch>,
     /// This node's name.
     pub(crate) node_name: String,
     /// Whether stale conntrack entries are deleted.
@@ -31,20 +35,30 @@ pub(crate) struct Plan {
 ///
 /// # Errors
 /// Something that is needed at the start is missing.
-pub(crate) fn run(plan: Plan, config: &Checked) -> Result<()> {
+pub(crate) fn run(plan: Plan, config: &Checked, about: About) -> Result<()> {
     let (wakes, woken) = mpsc::channel();
+    let outside = Outside::new(config, &about)?;
     run_io(wakes.clone())?;
-    source::follow_directory(plan.manifests, wakes)?;
-    let Some(initial) = initial_state(&woken) else { return Ok(()) };
+    source::follow_directory(plan.manifests, wakes.clone())?;
+    let Some(initial) = initial_state(&woken)? else { return Ok(()) };
     let node = start::identify(&plan.node_name, config, &initial)?;
-    let flows = if plan.init_only || !plan.flush_conntrack { None } else { Some(flows::look_after()?) };
-    let mut families = start::families(config, &node, flows.as_ref())?;
+    let flows = if plan.init_only || !plan.flush_conntrack {
+        None
+    } else {
+        Some(flows::look_after(outside.metrics.conntrack.clone())?)
+    };
+    let mut families = start::families(config, &node, flows.as_ref(), &outside)?;
     if plan.init_only {
         info!("System initialized and --init-only specified");
         return Ok(());
     }
-    sync::run(initial, &woken, &mut families);
-    Ok(())
+    oom::adjust(config.config.oom_score_adj);
+    if let Some(watch) = plan.config_file {
+        let wakes = wakes.clone();
+        watch.follow(move |ended| drop(wakes.send(Wake::Failed(ended.into()))))?;
+    }
+    outside.serve(config, about, &wakes)?;
+    sync::run(initial, &woken, &mut families)
 }
 
 /// Starts the thread that does everything that waits for the outside: signals.
@@ -58,7 +72,7 @@ fn run_io(wakes: Sender<Wake>) -> Result<()> {
 }
 
 /// Everything that existed at the start; nothing if the process is to end before it is known.
-fn initial_state(woken: &Receiver<Wake>) -> Option<Batch> {
+fn initial_state(woken: &Receiver<Wake>) -> Result<Option<Batch>> {
     let mut initial = Batch::default();
     loop {
         match woken.recv() {
@@ -66,10 +80,11 @@ fn initial_state(woken: &Receiver<Wake>) -> Option<Batch> {
                 initial.changes.extend(batch.changes);
                 initial.complaints.extend(batch.complaints);
                 if initial.changes.contains(&Change::Synced) {
-                    return Some(initial);
+                    return Ok(Some(initial));
                 }
             }
-            Ok(Wake::Shutdown) | Err(_) => return None,
+            Ok(Wake::Shutdown) | Err(_) => return Ok(None),
+            Ok(Wake::Failed(error)) => return Err(error),
         }
     }
 }

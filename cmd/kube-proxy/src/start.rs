@@ -20,7 +20,9 @@ use tracing::{error, info};
 
 use crate::family::FamilySync;
 use crate::log::Json;
+use crate::outside::Outside;
 use crate::sysctl;
+use crate::warning::{self, Stack};
 
 /// This node, from its Node object if the initial state holds one, else from the host.
 ///
@@ -47,15 +49,22 @@ pub(crate) fn families(
     config: &Checked,
     node: &NodeIdentity,
     flows: Option<&Arc<Worker>>,
+    outside: &Outside,
 ) -> Result<Vec<FamilySync<Iptables>>> {
     sysctl::set_conntrack(&config.config)?;
+    warning::settle(warning::of_node_ports(config, node).as_slice())?;
     let primary = node.ips.primary;
     let tools = usable(primary)?;
-    match tools.len() {
-        1 => info!(ipFamily = %primary, "kube-proxy running in single-stack mode"),
-        _ => info!(primaryIPFamily = %primary, "kube-proxy running in dual-stack mode"),
+    let stack = if tools.len() == 1 { Stack::Single } else { Stack::Dual };
+    match stack {
+        Stack::Single => info!(ipFamily = %primary, "kube-proxy running in single-stack mode"),
+        Stack::Dual => info!(primaryIPFamily = %primary, "kube-proxy running in dual-stack mode"),
     }
-    tools.into_iter().map(|(family, tables)| worker(family, tables, config, node, flows.cloned())).collect()
+    warning::settle(&warning::of_families(config, node, stack))?;
+    tools
+        .into_iter()
+        .map(|(family, tables)| worker(family, tables, config, node, flows.cloned(), outside))
+        .collect()
 }
 
 /// The families that have both tools and kernel support.
@@ -89,6 +98,7 @@ fn worker(
     config: &Checked,
     node: &NodeIdentity,
     flows: Option<Arc<Worker>>,
+    outside: &Outside,
 ) -> Result<FamilySync<Iptables>> {
     let version = tables.version().map_or("unknown".to_owned(), ToString::to_string);
     info!(ipFamily = %family, version, "Using iptables");
@@ -99,8 +109,9 @@ fn worker(
         info!(ipFamily = %family, "Node ports answer on localhost: route_localnet is set");
         sysctl::route_localnet().context("unable to create proxier")?;
     }
+    let outlook = outside.of_family(family, &options.node_port_addresses);
     let (min_sync_period, sync_period) =
         (config.config.min_sync_period.to_std(), config.config.sync_period.to_std());
     let proxier = Proxier::new(World::new(family, &node.name), options, sync_period);
-    Ok(FamilySync::new(proxier, tables, min_sync_period, sync_period, flows))
+    Ok(FamilySync::new(proxier, tables, min_sync_period, sync_period, flows, outlook))
 }

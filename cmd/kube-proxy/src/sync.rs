@@ -21,11 +21,18 @@ pub(crate) enum Wake {
     Changed(Batch),
     /// The process is to end. The rules stay.
     Shutdown,
+    /// The process is to end with this error. The rules stay.
+    Failed(anyhow::Error),
 }
 
 /// Begins with everything that existed at the start, and turns until told to end, or until nobody is
 /// left to tell.
-pub(crate) fn run<T: Tables + Send>(initial: Batch, wakes: &Receiver<Wake>, families: &mut [FamilySync<T>]) {
+pub(crate) fn run<T: Tables + Send>(
+    initial: Batch,
+    wakes: &Receiver<Wake>,
+    families: &mut [FamilySync<T>],
+) -> anyhow::Result<()> {
+    families.iter().for_each(FamilySync::started);
     take_in(&initial, families);
     drop(initial);
     loop {
@@ -36,14 +43,16 @@ pub(crate) fn run<T: Tables + Send>(initial: Batch, wakes: &Receiver<Wake>, fami
         };
         match wake {
             Ok(Wake::Changed(batch)) => take_in(&batch, families),
-            Ok(Wake::Shutdown) | Err(RecvTimeoutError::Disconnected) => return,
+            Ok(Wake::Shutdown) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            Ok(Wake::Failed(error)) => return Err(error),
             Err(RecvTimeoutError::Timeout) => {}
         }
         // Whatever is known already is taken into account before any rule is written.
         for wake in wakes.try_iter() {
             match wake {
                 Wake::Changed(batch) => take_in(&batch, families),
-                Wake::Shutdown => return,
+                Wake::Shutdown => return Ok(()),
+                Wake::Failed(error) => return Err(error),
             }
         }
     }

@@ -5,7 +5,7 @@
 use std::io;
 
 use netlink_packet_core::{
-    DefaultNla, NLM_F_ACK, NLM_F_CREATE, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
+    DefaultNla, NLM_F_ACK, NLM_F_CREATE, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload, Nla,
 };
 use netlink_packet_netfilter::{
     NetfilterHeader, NetfilterMessage, NetfilterMessageInner, NetfilterProtoFamily, NetfilterSubsystem,
@@ -20,6 +20,7 @@ const FAMILY: NetfilterProtoFamily = NetfilterProtoFamily::Other(16);
 const NEW: u8 = 0;
 const GET: u8 = 1;
 const NAME: u16 = 1;
+const PACKETS: u16 = 2;
 const ENOENT: i32 = 2;
 
 /// Makes sure that a counter exists, and tells whether it does.
@@ -32,6 +33,42 @@ pub fn ensure(name: &str) -> io::Result<()> {
         Err(error) if error.raw_os_error() == Some(ENOENT) => create(&socket, name),
         answer => answer,
     }
+}
+
+/// Whether the kernel has such counters at all.
+pub fn is_available() -> bool {
+    match packets("any") {
+        Ok(_) => true,
+        Err(error) => error.raw_os_error() == Some(ENOENT),
+    }
+}
+
+/// How many packets a counter has seen, whoever made it and when.
+///
+/// # Errors
+/// There is no such counter, or the kernel does not tell.
+pub fn packets(name: &str) -> io::Result<u64> {
+    let socket = connect()?;
+    send(&socket, GET, NLM_F_REQUEST | NLM_F_ACK, name)?;
+    let (bytes, _) = socket.recv_from_full()?;
+    let message = NetlinkMessage::<NetfilterMessage>::deserialize(&bytes).map_err(io::Error::other)?;
+    match message.payload {
+        NetlinkPayload::Error(error) => Err(error.to_io()),
+        NetlinkPayload::InnerMessage(NetfilterMessage {
+            inner: NetfilterMessageInner::Other { attributes, .. },
+            ..
+        }) => {
+            packets_in(&attributes).ok_or_else(|| io::Error::other("an answer without a number of packets"))
+        }
+        _ => Err(io::Error::other("an answer of another kind")),
+    }
+}
+
+fn packets_in(attributes: &[DefaultNla]) -> Option<u64> {
+    let packets = attributes.iter().find(|attribute| attribute.kind() == PACKETS)?;
+    let mut value = [0; 8];
+    packets.emit_value(&mut value);
+    (packets.value_len() == value.len()).then_some(u64::from_be_bytes(value))
 }
 
 fn create(socket: &Socket, name: &str) -> io::Result<()> {
@@ -50,6 +87,11 @@ fn connect() -> io::Result<Socket> {
 }
 
 fn request(socket: &Socket, command: u8, flags: u16, name: &str) -> io::Result<()> {
+    send(socket, command, flags, name)?;
+    acknowledged(socket)
+}
+
+fn send(socket: &Socket, command: u8, flags: u16, name: &str) -> io::Result<()> {
     let attributes = vec![DefaultNla::new(NAME, [name.as_bytes(), b"\0"].concat())];
     let inner = NetfilterMessageInner::Other { subsys: ACCT, message_type: command, attributes };
     let message = NetfilterMessage::new(NetfilterHeader::new(FAMILY, 0, 0), inner);
@@ -58,8 +100,7 @@ fn request(socket: &Socket, command: u8, flags: u16, name: &str) -> io::Result<(
     packet.finalize();
     let mut bytes = vec![0; packet.buffer_len()];
     packet.serialize(&mut bytes);
-    socket.send(&bytes, 0)?;
-    acknowledged(socket)
+    socket.send(&bytes, 0).map(drop)
 }
 
 /// A counter that is asked for comes before the acknowledgement, in a message of its own.

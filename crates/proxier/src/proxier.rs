@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use informer::change::Change;
+use informer::object::NamespacedName;
 
 use crate::chain::Table;
 use crate::option::{Host, Options};
@@ -69,9 +70,9 @@ impl Proxier {
         Self { world, options, stale_interval, installed: None, last_full: None, last_deletion: None }
     }
 
-    /// Takes in one change of the cluster.
-    pub fn apply(&mut self, change: &Change) {
-        self.world.apply(change);
+    /// Takes in one change of the cluster; tells of which Service rules may have to change, if of a single one.
+    pub fn apply(&mut self, change: &Change) -> Option<NamespacedName> {
+        self.world.apply(change)
     }
 
     /// The cluster as this family sees it.

@@ -76,16 +76,19 @@ impl World {
         }
     }
 
-    /// Takes in one change.
-    pub fn apply(&mut self, change: &Change) {
+    /// Takes in one change; tells of which Service rules may have to change, if of a single one.
+    pub fn apply(&mut self, change: &Change) -> Option<NamespacedName> {
         match change {
             Change::SetService(service) => self.set_service(service),
             Change::DeleteService(name) => self.set_service_ports(name, Vec::new()),
             Change::SetEndpointSlice(slice) => self.set_slice(slice),
             Change::DeleteEndpointSlice(name) => self.delete_slice(name),
-            Change::SetNode(node) => self.set_node(node),
+            Change::SetNode(node) => {
+                self.set_node(node);
+                None
+            }
             // A node that is gone from the API still runs this proxy: its zone stays what it was.
-            Change::DeleteNode(_) | Change::Synced => {}
+            Change::DeleteNode(_) | Change::Synced => None,
         }
     }
 
@@ -138,19 +141,23 @@ impl World {
         self.endpoint_counts.values().sum::<usize>() > LARGE_CLUSTER_ENDPOINTS
     }
 
-    fn set_service(&mut self, service: &Service) {
+    fn set_service(&mut self, service: &Service) -> Option<NamespacedName> {
         let mut ports = service_ports(service, self.family);
         // One entry per key: the last port of a name and protocol counts.
         let mut seen = BTreeSet::new();
         ports.reverse();
         ports.retain(|(name, _)| seen.insert(name.clone()));
         ports.sort_by(|(one, _), (other, _)| one.cmp(other));
-        self.set_service_ports(&service.name, ports);
+        self.set_service_ports(&service.name, ports)
     }
 
-    fn set_service_ports(&mut self, name: &NamespacedName, ports: Vec<(ServicePortName, ServicePort)>) {
+    fn set_service_ports(
+        &mut self,
+        name: &NamespacedName,
+        ports: Vec<(ServicePortName, ServicePort)>,
+    ) -> Option<NamespacedName> {
         if self.service_ports(name) == ports {
-            return;
+            return None;
         }
         self.dirty.add(name.clone());
         if ports.is_empty() {
@@ -158,34 +165,38 @@ impl World {
         } else {
             self.services.insert(name.clone(), ports);
         }
+        Some(name.clone())
     }
 
-    fn set_slice(&mut self, slice: &Arc<EndpointSlice>) {
+    fn set_slice(&mut self, slice: &Arc<EndpointSlice>) -> Option<NamespacedName> {
         let service = NamespacedName::new(slice.name.namespace.clone(), slice.service.clone());
         let moved = self.service_of_slice.get(&slice.name).is_some_and(|owner| *owner != slice.service);
-        if moved || !endpoint::is_of_family(slice, self.family) {
-            self.delete_slice(&slice.name);
-        }
         if !endpoint::is_of_family(slice, self.family) {
-            return;
+            return self.delete_slice(&slice.name);
+        }
+        if moved {
+            self.delete_slice(&slice.name);
         }
         self.service_of_slice.insert(slice.name.clone(), slice.service.clone());
         let slices = self.slices.entry(service.clone()).or_default();
-        if slices.get(&slice.name.name) != Some(slice) {
-            slices.insert(slice.name.name.clone(), Arc::clone(slice));
-            self.dirty.add(service);
+        if slices.get(&slice.name.name) == Some(slice) {
+            return None;
         }
+        slices.insert(slice.name.name.clone(), Arc::clone(slice));
+        self.dirty.add(service.clone());
+        Some(service)
     }
 
-    fn delete_slice(&mut self, name: &NamespacedName) {
-        let Some(service) = self.service_of_slice.remove(name) else { return };
+    fn delete_slice(&mut self, name: &NamespacedName) -> Option<NamespacedName> {
+        let service = self.service_of_slice.remove(name)?;
         let service = NamespacedName::new(name.namespace.clone(), service);
         let slices = self.slices.get_mut(&service).expect("a slice is kept with its Service");
         slices.remove(&name.name);
         if slices.is_empty() {
             self.slices.remove(&service);
         }
-        self.dirty.add(service);
+        self.dirty.add(service.clone());
+        Some(service)
     }
 
     fn set_node(&mut self, node: &Node) {

@@ -6,6 +6,7 @@ mod history;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use informer::change::Change;
 use proptest::prelude::*;
 
 use crate::chain::{ChainName, Table};
@@ -40,9 +41,15 @@ impl Stage {
     /// A proxier that has seen nothing but the final state.
     fn from_scratch(family: Family, model: &Model) -> Self {
         let mut stage = Self::new(family);
-        model.changes().iter().for_each(|change| stage.proxier.apply(change));
+        stage.apply(&model.changes());
         stage.sync().expect("the fake accepts what is right");
         stage
+    }
+
+    fn apply(&mut self, changes: &[Change]) {
+        for change in changes {
+            self.proxier.apply(change);
+        }
     }
 
     fn sync(&mut self) -> Result<crate::proxier::Report, crate::tables::TablesError> {
@@ -53,7 +60,7 @@ impl Stage {
     fn play(&mut self, history: &[Step]) {
         for step in history {
             match step {
-                Step::Change(change) => changes(change).iter().for_each(|change| self.proxier.apply(change)),
+                Step::Change(change) => self.apply(&changes(change)),
                 Step::Sync => drop(self.sync()),
                 Step::FailingSync => {
                     self.tables.failures = 1;
@@ -117,7 +124,7 @@ proptest! {
         stage.play(&history);
         prop_assert!(stage.sync().is_ok());
         let mut restarted = Stage::with_layout(Family::V4, layout);
-        Model::after(&history).changes().iter().for_each(|change| restarted.proxier.apply(change));
+        restarted.apply(&Model::after(&history).changes());
         restarted.tables.tables = stage.tables.tables;
         prop_assert!(restarted.sync().is_ok());
         prop_assert_eq!(&restarted.tables.restored, &Vec::<String>::new());
@@ -156,7 +163,7 @@ proptest! {
         let mut changes = model.changes();
         history::shuffle(&mut changes, seed);
         let mut stage = Stage::new(Family::V4);
-        changes.iter().for_each(|change| stage.proxier.apply(change));
+        stage.apply(&changes);
         prop_assert!(stage.sync().is_ok());
         let fresh = Stage::from_scratch(Family::V4, &model);
         prop_assert_eq!(&stage.tables.restored, &fresh.tables.restored);
@@ -214,11 +221,11 @@ fn large_clusters_keep_unwanted_chains_for_a_while() {
     let mut stage = Stage::new(Family::V4);
     let mut model = Model::default();
     model.large = true;
-    model.changes().iter().for_each(|change| stage.proxier.apply(change));
+    stage.apply(&model.changes());
     assert_eq!(stage.sync().unwrap().written.deleted_chains, 0);
     let chains = stage.tables.chains(Table::Nat).len();
 
-    changes(&history::Op::DropOneOfMany).iter().for_each(|change| stage.proxier.apply(change));
+    stage.apply(&changes(&history::Op::DropOneOfMany));
     assert_eq!(stage.sync().unwrap().written.deleted_chains, 0);
     assert_eq!(stage.tables.chains(Table::Nat).len(), chains);
     let due = stage.proxier.next_deletion().unwrap();
