@@ -22,6 +22,8 @@ pub mod request;
 
 pub mod cluster;
 
+pub mod flow;
+
 pub mod golden;
 
 pub mod apiserver;

@@ -1,0 +1,147 @@
+//! Turns what a scenario expects into a measured time, or into an error that says what happened.
+//!
+//! Does not know what was changed.
+#![expect(clippy::disallowed_methods, reason = "what is expected is a matter of time")]
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use e2e::backend::Family;
+use e2e::flow::sender::Sender;
+use e2e::flow::service::{Service, Target};
+use e2e::flow::stage::Stage;
+use e2e::netns::Netns;
+
+/// After so long, flows must be where the rules would send them: the interval of the clients, and a look at the table.
+pub(crate) const RECOVERY: Duration = Duration::from_millis(200);
+
+/// For so long it is watched that what should not happen does not.
+pub(crate) const WATCHED: Duration = Duration::from_millis(700);
+
+/// The table is looked at twice a second at most; what changes after so long is looked at at once.
+pub(crate) const QUIET: Duration = Duration::from_millis(800);
+
+/// Programs a service whose only endpoint is in the first pod, and starts clients in a namespace that reach it at an
+/// address of the service.
+pub(crate) fn at_first_pod(
+    stage: &Stage,
+    family: Family,
+    service: &Service,
+    (from, target): (&Netns, Target),
+) -> Result<Vec<Sender>> {
+    let begin = stage.put(family, service)?;
+    let senders = stage.clients(from, family, service, target)?;
+    stage.arrive(&senders, 0, begin)?;
+    sleep(QUIET);
+    Ok(senders)
+}
+
+/// Waits until all senders arrive at a pod, at the latest [`RECOVERY`] after a commit; measures how much later.
+pub(crate) fn arrives(stage: &Stage, senders: &[Sender], pod: usize, commit: Instant) -> Result<Duration> {
+    arrives_within(stage, senders, pod, commit, RECOVERY)
+}
+
+/// The same with another limit.
+pub(crate) fn arrives_within(
+    stage: &Stage,
+    senders: &[Sender],
+    pod: usize,
+    commit: Instant,
+    limit: Duration,
+) -> Result<Duration> {
+    let took = stage.arrive(senders, pod, commit)?.saturating_duration_since(commit);
+    ensure!(took <= limit, "arrived {took:?} after the commit; the end of the log:\n{}", stage.daemon.tail());
+    Ok(took)
+}
+
+/// Watches that a pod gets nothing more of the senders, from [`RECOVERY`] after the commit on; measures until when it did.
+pub(crate) fn is_silent(stage: &Stage, senders: &[Sender], pod: usize, commit: Instant) -> Result<Duration> {
+    sleep_until(commit + RECOVERY + WATCHED);
+    let arrivals = senders.iter().flat_map(|sender| stage.sinks[pod].arrivals(sender));
+    let last = arrivals.max().map_or(Duration::ZERO, |last| last.saturating_duration_since(commit));
+    ensure!(
+        last <= RECOVERY,
+        "pod {pod} was still reached {last:?} after the commit; the end of the log:\n{}",
+        stage.daemon.tail()
+    );
+    Ok(last)
+}
+
+/// The senders leave one pod for another.
+pub(crate) fn moves(
+    stage: &Stage,
+    senders: &[Sender],
+    [from, to]: [usize; 2],
+    commit: Instant,
+) -> Result<Duration> {
+    let took = arrives(stage, senders, to, commit)?;
+    is_silent(stage, senders, from, commit)?;
+    Ok(took)
+}
+
+/// The senders arrive nowhere while there are no rules for them.
+pub(crate) fn arrives_nowhere(stage: &Stage, senders: &[Sender]) -> Result<()> {
+    let since = Instant::now();
+    sleep(QUIET);
+    for sender in senders {
+        ensure!(
+            (0..stage.sinks.len()).all(|pod| stage.arrival(sender, pod, since).is_none()),
+            "{} reaches a pod without rules",
+            sender.from
+        );
+        let entries = stage.entries(&[sender.to])?;
+        let found = entries.iter().any(|entry| entry.client() == sender.from && !entry.flow.is_dnated());
+        ensure!(found, "there is no entry that bypasses the service: {entries:?}");
+    }
+    Ok(())
+}
+
+/// No entry is left for the addresses that the senders send to.
+pub(crate) fn has_no_entry(stage: &Stage, senders: &[Sender], commit: Instant) -> Result<()> {
+    sleep_until(commit + RECOVERY);
+    let front_ends: Vec<_> = senders.iter().map(|sender| sender.to).collect();
+    let left = stage.entries(&front_ends)?;
+    ensure!(left.is_empty(), "entries are left: {left:?}; the end of the log:\n{}", stage.daemon.tail());
+    Ok(())
+}
+
+/// All senders hear, after the commit, that nobody is there.
+pub(crate) fn hears_refusals(stage: &Stage, senders: &[Sender], commit: Instant) -> Result<()> {
+    for sender in senders {
+        let heard = || sender.refusals().into_iter().find(|at| *at > commit);
+        stage
+            .wait_for(Duration::from_secs(2), heard)
+            .with_context(|| format!("{} is not refused", sender.from))?;
+    }
+    Ok(())
+}
+
+/// The marked entries survive the pass that a change is expected to make, and some more time.
+pub(crate) fn survives(
+    stage: &Stage,
+    senders: &[Sender],
+    family: Family,
+    passes_before: usize,
+) -> Result<()> {
+    stage.daemon.says(&format!("{family} change: "), passes_before)?;
+    sleep(Duration::from_millis(300));
+    stage.has_marks(senders)
+}
+
+/// The marked entries survive a change that is no reason to look at the table, and no pass is made.
+pub(crate) fn survives_unseen(
+    stage: &Stage,
+    senders: &[Sender],
+    family: Family,
+    passes_before: usize,
+) -> Result<()> {
+    sleep(WATCHED);
+    let passes = stage.daemon.passes(family)?;
+    ensure!(passes == passes_before, "the table was looked at; the end of the log:\n{}", stage.daemon.tail());
+    stage.has_marks(senders)
+}
+
+pub(crate) fn sleep_until(moment: Instant) {
+    sleep(moment.saturating_duration_since(Instant::now()));
+}

@@ -1,0 +1,52 @@
+//! Turns changes that make no entry stale into the test that nobody looks at the table.
+//!
+//! Does not know of changes that do.
+
+use e2e::backend::Family;
+use e2e::flow::service::{Service, Target::ClusterIp, pods};
+use e2e::flow::stage::Stage;
+
+use crate::Outcome;
+use crate::check;
+
+/// An endpoint is added to another.
+pub(crate) fn added(family: Family) -> Outcome {
+    change(family, &Service::new(&pods(&[0])), &Service::new(&pods(&[0, 1])))
+}
+
+/// Only the TCP port of the service changes.
+pub(crate) fn tcp_only(family: Family) -> Outcome {
+    let service = Service::new(&pods(&[0]));
+    change(family, &service.clone().with_tcp(&pods(&[0])), &service.with_tcp(&pods(&[1])))
+}
+
+fn change(family: Family, service: &Service, changed: &Service) -> Outcome {
+    let stage = Stage::start("", &[])?;
+    let senders = check::at_first_pod(&stage, family, service, (&stage.client, ClusterIp))?;
+    stage.mark(&senders)?;
+    let before = stage.daemon.passes(family)?;
+    stage.put(family, changed)?;
+    check::survives_unseen(&stage, &senders, family, before)?;
+    Ok(None)
+}
+
+/// Policies, affinity and topology change, but neither who serves nor whether anybody does.
+pub(crate) fn policies(family: Family) -> Outcome {
+    let stage = Stage::start("", &[])?;
+    let service = Service::new(&pods(&[0]));
+    let senders = check::at_first_pod(&stage, family, &service, (&stage.client, ClusterIp))?;
+    stage.mark(&senders)?;
+    let before = stage.daemon.passes(family)?;
+    for spec in [
+        "internalTrafficPolicy: Local",
+        "externalTrafficPolicy: Local",
+        "sessionAffinity: ClientIP",
+        "trafficDistribution: PreferSameNode",
+    ] {
+        // Not each of them changes a rule, so there may be no commit to wait for.
+        let changed = service.clone().with_spec(spec);
+        stage.manifests.put(&changed.file(), &changed.yaml())?;
+        check::survives_unseen(&stage, &senders, family, before)?;
+    }
+    Ok(None)
+}

@@ -1,0 +1,263 @@
+//! Turns failures around the daemon into flows that recover all the same.
+//!
+//! Does not know of failures inside it: those are tests of the crate `conntrack`.
+
+use std::ffi::OsString;
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, sleep};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use e2e::backend::{Backend, Family};
+use e2e::command::run;
+use e2e::flow::daemon::Setup;
+use e2e::flow::queue::Queue;
+use e2e::flow::sender::Sender;
+use e2e::flow::service::Target::ClusterIp;
+use e2e::flow::service::{PORTS, Service, pod_address, pods};
+use e2e::flow::sink::Manner;
+use e2e::flow::stage::{CONFIG, INTERVAL, Stage};
+use e2e::flow::table::{self, New};
+use rustix::fs::{XattrFlags, setxattr};
+use tempfile::TempDir;
+
+use crate::Outcome;
+use crate::check;
+
+/// The rules cannot be written when an endpoint is replaced; the next attempt succeeds.
+pub(crate) fn failed_restore(family: Family) -> Outcome {
+    let tools = TempDir::with_prefix("kp-failing-").context("make a folder for a tool")?;
+    let failing = tools.path().join("failing");
+    failing_restore(tools.path(), &failing)?;
+    let setup = Setup { config: CONFIG.to_owned(), tools: Some(tools.path().to_owned()), ..Setup::default() };
+    let stage = Stage::start_with(setup)?;
+    let senders =
+        check::at_first_pod(&stage, family, &Service::new(&pods(&[0])), (&stage.client, ClusterIp))?;
+
+    fs::write(&failing, "").context("make the tool fail")?;
+    let before = stage.daemon.commits(family)?;
+    let service = Service::new(&pods(&[1]));
+    stage.manifests.put(&service.file(), &service.yaml())?;
+    stage.daemon.says("failing on purpose", 0)?;
+    ensure!(stage.daemon.commits(family)? == before, "the rules were written");
+    fs::remove_file(&failing).context("make the tool work")?;
+    let commit = stage.daemon.committed(family, before)?;
+    check::moves(&stage, &senders, [0, 1], commit).map(Some)
+}
+
+fn failing_restore(folder: &Path, failing: &Path) -> Result<()> {
+    let (program, tool) = (Backend::Nft.program(), folder.join("iptables-restore"));
+    let script = format!(
+        "#!/bin/sh\n[ -e {} ] && {{ echo failing on purpose >&2; exit 1; }}\nexec {} iptables-restore \"$@\"\n",
+        failing.display(),
+        program.display()
+    );
+    fs::write(&tool, script).context("write a tool")?;
+    fs::set_permissions(&tool, fs::Permissions::from_mode(0o755)).context("make a tool")
+}
+
+/// Somebody flushes the rules, and clients start before they are back.
+pub(crate) fn flushed_rules(family: Family) -> Outcome {
+    let config = CONFIG.replace("{minSyncPeriod: 100ms}", "{minSyncPeriod: 100ms, syncPeriod: 2s}");
+    let stage = Stage::start_with(Setup { config, ..Setup::default() })?;
+    let service = Service::new(&pods(&[0]));
+    stage.put(family, &service)?;
+    // Rules are looked for every two seconds; just after such a look there is time.
+    let before = stage.daemon.commits(family)?;
+    flush(&stage)?;
+    stage.daemon.committed(family, before)?;
+    let before = stage.daemon.commits(family)?;
+    flush(&stage)?;
+    let senders = stage.clients(&stage.client, family, &service, ClusterIp)?;
+    check::arrives_nowhere(&stage, &senders)?;
+    let commit = stage.daemon.committed(family, before)?;
+    check::arrives(&stage, &senders, 0, commit).map(Some)
+}
+
+fn flush(stage: &Stage) -> Result<()> {
+    for action in ["-F", "-X"] {
+        let mut flush = stage.node.command(Backend::Nft.program());
+        run(flush.args(["iptables", "-t", "nat", action])).context("flush the rules")?;
+    }
+    Ok(())
+}
+
+/// While the daemon is down, an endpoint is replaced; flows of another service stay as they are.
+pub(crate) fn restart(family: Family) -> Outcome {
+    let mut stage = Stage::start("", &[])?;
+    let other = Service::new(&pods(&[0])).named("other", 20);
+    let staying = check::at_first_pod(&stage, family, &other, (&stage.client, ClusterIp))?;
+    let moving = check::at_first_pod(&stage, family, &Service::new(&pods(&[0])), (&stage.client, ClusterIp))?;
+    stage.mark(&staying)?;
+    let commit = stage.restart(family, |stage| {
+        let service = Service::new(&pods(&[1]));
+        stage.manifests.put(&service.file(), &service.yaml())
+    })?;
+    let took = check::moves(&stage, &moving, [0, 1], commit)?;
+    stage.has_marks(&staying)?;
+    Ok(Some(took))
+}
+
+/// The first packet of a flow waits in a queue while the endpoint that was chosen for it is replaced.
+pub(crate) fn packet_in_flight(family: Family) -> Outcome {
+    const QUEUE: u16 = 7;
+    let stage = Stage::start("", &[])?;
+    let service = Service::new(&pods(&[0]));
+    let begin = stage.put(family, &service)?;
+    let rule =
+        Rule::add(&stage, &format!("-d {} -p udp --dport {}", pod_address(family, 0), PORTS[0]), QUEUE)?;
+    let queue = Queue::take(&stage.node, QUEUE)?;
+    let front_end = service.address(family, ClusterIp, Manner::Silent);
+    let senders = vec![Sender::start(&stage.client, front_end, INTERVAL)?];
+    let mut waiting = vec![queue.next(Duration::from_secs(5))?.context("no packet came to the queue")?];
+    senders[0].pause();
+
+    let commit = stage.put(family, &Service::new(&pods(&[1])))?;
+    check::sleep_until(commit + Duration::from_secs(1));
+    ensure!(stage.arrival(&senders[0], 0, begin).is_none(), "the packet did not wait");
+    rule.remove(&stage)?;
+    // A second one may have been sent before the pause.
+    waiting.extend(queue.next(Duration::ZERO)?);
+    waiting.into_iter().try_for_each(|packet| queue.release(packet))?;
+    let released = stage.wait_for(Duration::from_secs(1), || stage.arrival(&senders[0], 0, begin));
+    ensure!(released.is_some(), "the packet was lost");
+    let made = stage.entries(&[front_end])?;
+    ensure!(
+        made.iter().any(|entry| entry.flow.backend().ip() == pod_address(family, 0)),
+        "no stale entry: {made:?}"
+    );
+    senders[0].resume();
+    check::arrives_within(&stage, &senders, 1, commit, Duration::from_millis(2500)).map(Some)
+}
+
+/// A rule that sends packets to a queue, late enough to come after translation and early enough to come before the entry
+/// is in the table.
+struct Rule(Vec<String>);
+
+impl Rule {
+    fn add(stage: &Stage, matches: &str, queue: u16) -> Result<Rule> {
+        let rule = format!("POSTROUTING {matches} -j NFQUEUE --queue-num {queue}");
+        let rule = Rule(rule.split(' ').map(str::to_owned).collect());
+        rule.change(stage, "-A")?;
+        Ok(rule)
+    }
+
+    fn remove(self, stage: &Stage) -> Result<()> {
+        self.change(stage, "-D")
+    }
+
+    fn change(&self, stage: &Stage, action: &str) -> Result<()> {
+        let mut change = stage.node.command(Backend::Nft.program());
+        run(change.args(["iptables", "-t", "mangle", action]).args(&self.0)).context("queue packets")?;
+        Ok(())
+    }
+}
+
+/// The hash table seems to be resized again and again during the first looks. Its size is the whole machine's, so the
+/// daemon is shown a file in its place.
+pub(crate) fn resize(family: Family) -> Outcome {
+    const ENTRIES: u32 = 2000;
+    const LIMIT: Duration = Duration::from_millis(2500);
+    let folder = TempDir::with_prefix("kp-buckets-").context("make a folder")?;
+    let buckets = folder.path().join("buckets");
+    fs::write(&buckets, "262144\n").context("write the number of buckets")?;
+    let show = format!(
+        "mount --bind {} /proc/sys/net/netfilter/nf_conntrack_buckets && exec \"$@\"",
+        buckets.display()
+    );
+    let setup = Setup {
+        config: CONFIG.to_owned(),
+        through: ["sh", "-c", &show, "sh"].map(OsString::from).to_vec(),
+        ..Setup::default()
+    };
+    let stage = Stage::start_with(setup)?;
+    let service = Service::new(&pods(&[0]));
+    let senders = check::at_first_pod(&stage, family, &service, (&stage.client, ClusterIp))?;
+    let front_end = service.address(family, ClusterIp, Manner::Silent);
+    let backend: SocketAddr = (pod_address(family, 0), PORTS[0]).into();
+    let client = |port: u32| SocketAddr::from(([10, 9, 0, 1], u16::try_from(port).expect("a port")));
+    table::make(&stage.node, (1..=ENTRIES).map(|port| New::udp(client(port), front_end, 1).to(backend)))?;
+
+    let ended = AtomicBool::new(false);
+    let commit = thread::scope(|scope| {
+        scope.spawn(|| resize_until(&buckets, &ended));
+        let commit = stage.put(family, &Service::new(&pods(&[1])));
+        sleep(Duration::from_millis(700));
+        ended.store(true, Ordering::Relaxed);
+        commit
+    })?;
+    let took = check::arrives_within(&stage, &senders, 1, commit, LIMIT)?;
+    let doubted = stage.daemon.count("the conntrack table changed under each dump")?;
+    ensure!(doubted == 1, "the resize was noticed {doubted} times; the log:\n{}", stage.daemon.tail());
+    check::sleep_until(commit + LIMIT);
+    let left =
+        stage.entries(&[front_end])?.into_iter().filter(|entry| entry.flow.backend() == backend).count();
+    ensure!(left == 0, "{left} stale entries are left");
+    let complete = stage.daemon.count(&format!("{family} change: "))?;
+    ensure!(complete >= 2, "the look was not repeated; the log:\n{}", stage.daemon.tail());
+    Ok(Some(took))
+}
+
+fn resize_until(buckets: &Path, ended: &AtomicBool) {
+    for size in [262_144, 524_288].into_iter().cycle() {
+        if ended.load(Ordering::Relaxed) {
+            return;
+        }
+        // Written in place: the daemon sees this very file. A look between the two steps sees none, which is a change too.
+        fs::write(buckets, format!("{size}\n")).expect("the file was there a moment ago");
+        sleep(Duration::from_micros(300));
+    }
+}
+
+/// The daemon may not speak with the kernel of conntrack, only its tools may change rules.
+pub(crate) fn without_capability(family: Family) -> Outcome {
+    const COMPLAINT: &str = "Could not look at conntrack entries";
+    let tools = TempDir::with_prefix("kp-capable-").context("make a folder for tools")?;
+    capable_tools(tools.path())?;
+    // Root is nobody special then: programs have the capabilities that their files bring.
+    let through = ["setpriv", "--securebits", "+noroot,+noroot_locked", "--inh-caps=-all", "--"];
+    let setup = Setup {
+        config: CONFIG.to_owned(),
+        through: through.map(OsString::from).to_vec(),
+        tools: Some(tools.path().to_owned()),
+        ..Setup::default()
+    };
+    let stage = Stage::start_with(setup)?;
+    let service = Service::new(&pods(&[0]));
+    let commit = stage.put(family, &service)?;
+    stage.daemon.says(COMPLAINT, 0)?;
+    let senders = stage.clients(&stage.client, family, &service, ClusterIp)?;
+    stage.arrive(&senders, 0, commit)?;
+    let commit = stage.put(family, &Service::new(&pods(&[1])))?;
+    let fresh = stage.clients(&stage.client, family, &service, ClusterIp)?;
+    stage.arrive(&fresh, 1, commit)?;
+    sleep(Duration::from_secs(3));
+    let complaints = stage.daemon.count(COMPLAINT)?;
+    ensure!(complaints == 1, "{complaints} complaints; the log:\n{}", stage.daemon.tail());
+    ensure!(stage.daemon.count("retryIn=\"60s\"")? == 1, "it is not said when it is tried again");
+    Ok(None)
+}
+
+/// Links to a copy of iptables that may change rules whoever runs it.
+fn capable_tools(folder: &Path) -> Result<()> {
+    let program: PathBuf = folder.join("program");
+    fs::copy(Backend::Nft.program(), &program).context("copy iptables")?;
+    setxattr(&program, "security.capability", &net_admin_and_net_raw(), XattrFlags::empty())
+        .context("give iptables its capabilities")?;
+    for family in Family::ALL {
+        for suffix in ["", "-save", "-restore"] {
+            symlink(&program, folder.join(family.tool(suffix))).context("link a tool")?;
+        }
+    }
+    Ok(())
+}
+
+/// Version 2 of the attribute: magic with the effective bit, then permitted and inheritable, low and high words.
+fn net_admin_and_net_raw() -> Vec<u8> {
+    let words: [u32; 5] = [0x0200_0001, 1 << 12 | 1 << 13, 0, 0, 0];
+    words.iter().flat_map(|word| word.to_le_bytes()).collect()
+}
