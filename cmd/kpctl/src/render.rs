@@ -81,6 +81,8 @@ fn input(family: Family, config: &Checked, node: &NodeIdentity, batch: &Batch) -
 
     let mut proxier =
         Proxier::new(World::new(family, &node.name), options, config.config.sync_period.to_std());
-    batch.changes.iter().for_each(|change| proxier.apply(change));
+    for change in &batch.changes {
+        proxier.apply(change);
+    }
     Ok(proxier.full_input(&host))
 }

@@ -29,14 +29,11 @@ pub(crate) enum Eligibility {
     /// No Node object was seen yet; not eligible.
     #[default]
     Unknown,
-    /// The Node object has neither a deletion timestamp nor the taint [`TO_BE_DELETED`].
+    /// The Node object has neither a deletion timestamp nor the taint of the cluster autoscaler.
     Eligible,
     /// The Node object has one of them.
     Leaving,
 }
-
-/// The key of the taint by which the cluster autoscaler announces that a node will go.
-pub(crate) const TO_BE_DELETED: &str = "ToBeDeletedByClusterAutoscaler";
 
 /// How the families do. One that never reported is nobody's concern.
 #[derive(Clone, Debug)]

@@ -9,6 +9,7 @@ mod frontends;
 mod health;
 mod log;
 mod metrics;
+mod node;
 mod oom;
 mod outside;
 mod pace;
@@ -26,15 +27,17 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use config::Checked;
+use config::{Checked, ClientConnection};
+use informer::api::Connection;
 use proxier::host;
 use tracing::{error, info, warn};
 
 use config_file::Watch;
-use flags::{Flags, Notice, Refusal, Stop};
+use flags::{Flags, Notice, Refusal, Stop, Typed};
 use log::{Format, Log};
 use outside::About;
 use run::Plan;
+use source::Source;
 
 fn main() -> ExitCode {
     let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
@@ -78,11 +81,12 @@ fn execute(flags: &Flags, log: &Log) -> Result<()> {
     }
     cleanup::other_modes();
     let node_name = node_name(&config)?;
-    let Some(manifests) = typed.manifests.clone() else {
-        bail!("no source of Services and EndpointSlices: give --manifests DIR")
+    let source = match &typed.manifests {
+        Some(directory) => Source::Manifests(directory.clone()),
+        None => Source::Api(connection(typed, &config.config.client_connection)),
     };
     let plan = Plan {
-        manifests,
+        source,
         config_file,
         node_name,
         flush_conntrack: typed.flush_conntrack,
@@ -94,6 +98,16 @@ fn execute(flags: &Flags, log: &Log) -> Result<()> {
         error!(err = format!("{error:#}"), "Error running ProxyServer");
     }
     result
+}
+
+fn connection(typed: &Typed, client: &ClientConnection) -> Connection {
+    Connection {
+        kubeconfig: (!client.kubeconfig.is_empty()).then(|| client.kubeconfig.clone().into()),
+        master: typed.master.clone().filter(|master| !master.is_empty()),
+        qps: client.qps.into(),
+        burst: u32::try_from(client.burst).unwrap_or(0),
+        ..Connection::default()
+    }
 }
 
 /// Flags and file together, checked; from here on the log is as they say.

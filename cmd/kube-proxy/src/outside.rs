@@ -13,7 +13,7 @@ use proxier::{host, nfacct};
 use tracing::error;
 
 use crate::family::Outlook;
-use crate::health::{Eligibility, Health, Moment};
+use crate::health::{Health, Moment};
 use crate::log::Log;
 use crate::metrics::{Build, Metrics, register_packet_counters};
 use crate::serve::{self, Debug, MetricsPages, OnListenFailure, ServeError, Servers, SharedHealth};
@@ -32,7 +32,7 @@ pub(crate) struct About {
 pub(crate) struct Outside {
     registry: Registry,
     pub(crate) metrics: Metrics,
-    health: SharedHealth,
+    pub(crate) health: SharedHealth,
     has_health_server: bool,
     servers: Servers,
     build: Build,
@@ -53,9 +53,7 @@ impl Outside {
         } else {
             error!("The kernel has no packet counters (nfnetlink_acct); their metrics are missing");
         }
-        let mut health = Health::new(config.config.sync_period.to_std());
-        // A directory of manifests says nothing of this node.
-        health.set_eligibility(Eligibility::Eligible);
+        let health = Health::new(config.config.sync_period.to_std());
         let on_failure =
             if config.config.bind_address_hard_fail { OnListenFailure::End } else { OnListenFailure::Retry };
         Ok(Self {

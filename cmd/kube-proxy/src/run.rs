@@ -1,26 +1,30 @@
 //! Puts the parts together and runs them: source, node, families, loop.
 //!
 //! Knows nothing of flags and of how the configuration came about.
+#![expect(clippy::disallowed_methods, reason = "waits for the Node for a limited time")]
 
-use std::path::PathBuf;
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use config::Checked;
+use config::{Checked, DetectLocal};
 use informer::change::{Batch, Change};
 use tracing::info;
 
 use crate::config_file::Watch;
+use crate::health::Eligibility;
+use crate::node::ThisNode;
 use crate::outside::{About, Outside};
 use crate::signal::Signals;
+use crate::source::Source;
 use crate::sync::{self, Wake};
-use crate::{flows, oom, source, start};
+use crate::{flows, oom, start};
 
 /// What is to be run, besides the configuration.
 pub(crate) struct Plan {
-    /// The directory that stands in for the API server.
-    pub(crate) manifests: PathBuf,
+    /// Where the cluster's state comes from.
+    pub(crate) source: Source,
     /// The watch on the configuration file, if there is one: a change ends the process.
     pub(crate) config_file: Option<Watch>,
     /// This node's name.
@@ -39,8 +43,14 @@ pub(crate) fn run(plan: Plan, config: &Checked, about: About) -> Result<()> {
     let (wakes, woken) = mpsc::channel();
     let outside = Outside::new(config, &about)?;
     run_io(wakes.clone())?;
-    source::follow_directory(plan.manifests, wakes.clone())?;
-    let Some(initial) = initial_state(&woken)? else { return Ok(()) };
+    let is_directory = matches!(plan.source, Source::Manifests(_));
+    let patience = Patience::for_node(&plan.source, config);
+    plan.source.follow(&plan.node_name, outside.metrics.rest.clone(), wakes.clone())?;
+    let Some(initial) = initial_state(&woken, &plan.node_name, patience)? else { return Ok(()) };
+    if is_directory && initial.node(&plan.node_name).is_none() {
+        // Nobody says that this node is to go.
+        outside.health.lock().set_eligibility(Eligibility::Eligible);
+    }
     let node = start::identify(&plan.node_name, config, &initial)?;
     let flows = if plan.init_only || !plan.flush_conntrack {
         None
@@ -58,7 +68,8 @@ pub(crate) fn run(plan: Plan, config: &Checked, about: About) -> Result<()> {
         watch.follow(move |ended| drop(wakes.send(Wake::Failed(ended.into()))))?;
     }
     outside.serve(config, about, &wakes)?;
-    sync::run(initial, &woken, &mut families)
+    let node = ThisNode::new(node, outside.health.clone(), &config.detect_local);
+    sync::run(initial, &woken, &node, &mut families)
 }
 
 /// Starts the thread that does everything that waits for the outside: signals.
@@ -71,20 +82,48 @@ fn run_io(wakes: Sender<Wake>) -> Result<()> {
     Ok(())
 }
 
+/// How long to wait for what the Node object tells.
+#[derive(Clone, Copy)]
+struct Patience {
+    addresses: Duration,
+    pod_cidrs: Duration,
+}
+
+impl Patience {
+    /// A directory of manifests is complete when it was read.
+    fn for_node(source: &Source, config: &Checked) -> Self {
+        let is_api = matches!(source, Source::Api(_));
+        let needs_pod_cidrs = matches!(config.detect_local, DetectLocal::NodeCidr);
+        let wait = |seconds, wanted: bool| if wanted { Duration::from_secs(seconds) } else { Duration::ZERO };
+        Self { addresses: wait(30, is_api), pod_cidrs: wait(300, is_api && needs_pod_cidrs) }
+    }
+}
+
 /// Everything that existed at the start; nothing if the process is to end before it is known.
-fn initial_state(woken: &Receiver<Wake>) -> Result<Option<Batch>> {
+fn initial_state(woken: &Receiver<Wake>, node: &str, patience: Patience) -> Result<Option<Batch>> {
     let mut initial = Batch::default();
-    loop {
+    while !initial.changes.contains(&Change::Synced) {
         match woken.recv() {
-            Ok(Wake::Changed(batch)) => {
-                initial.changes.extend(batch.changes);
-                initial.complaints.extend(batch.complaints);
-                if initial.changes.contains(&Change::Synced) {
-                    return Ok(Some(initial));
-                }
-            }
+            Ok(Wake::Changed(batch)) => initial.extend(batch),
             Ok(Wake::Shutdown) | Err(_) => return Ok(None),
             Ok(Wake::Failed(error)) => return Err(error),
         }
     }
+    let has_addresses = |batch: &Batch| batch.node(node).is_some_and(|node| !node.addresses.is_empty());
+    let has_pod_cidrs = |batch: &Batch| batch.node(node).is_some_and(|node| !node.pod_cidrs.is_empty());
+    for (patience, is_there) in [
+        (patience.addresses, &has_addresses as &dyn Fn(&Batch) -> bool),
+        (patience.pod_cidrs, &has_pod_cidrs),
+    ] {
+        let deadline = Instant::now() + patience;
+        while !is_there(&initial) {
+            match woken.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(Wake::Changed(batch)) => initial.extend(batch),
+                Ok(Wake::Shutdown) | Err(RecvTimeoutError::Disconnected) => return Ok(None),
+                Ok(Wake::Failed(error)) => return Err(error),
+                Err(RecvTimeoutError::Timeout) => break,
+            }
+        }
+    }
+    Ok(Some(initial))
 }

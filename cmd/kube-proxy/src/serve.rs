@@ -27,7 +27,7 @@ use crate::metrics::HealthMetrics;
 use answer::{Answer, Request};
 pub(crate) use listen::ListenError;
 pub(crate) use metrics_page::{Debug, MetricsPages};
-pub(crate) use node_port::{ListenFailure, NodePorts, addresses};
+pub(crate) use node_port::{NodePorts, addresses};
 
 /// How long after a failure an address is tried again.
 const RETRY: Duration = Duration::from_secs(5);

@@ -9,32 +9,81 @@ use std::sync::mpsc::Sender;
 use std::thread;
 
 use anyhow::{Context, Result};
+use informer::api::{self, Connection, News, Server, Timing};
+use informer::change::Batch;
 use informer::directory;
-use tracing::error;
+use tokio::runtime::{Builder, Runtime};
+use tracing::{info, warn};
 
+use crate::metrics::RestMetrics;
 use crate::sync::Wake;
 
-/// Follows a directory of manifests until the receiver is gone. The thread ends with the process.
-///
-/// # Errors
-/// No thread could be started.
-pub(crate) fn follow_directory(path: PathBuf, wakes: Sender<Wake>) -> Result<()> {
-    let (never, held) = io::pipe().context("can't make a pipe")?;
-    let deliver = {
-        let wakes = wakes.clone();
-        move |batch| match wakes.send(Wake::Changed(batch)) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(_) => ControlFlow::Break(()),
+/// Where Services, EndpointSlices and the Node are read.
+pub(crate) enum Source {
+    /// A directory of manifests.
+    Manifests(PathBuf),
+    /// An API server.
+    Api(Connection),
+}
+
+impl Source {
+    /// Follows the source until the receiver is gone. The thread ends with the process.
+    ///
+    /// # Errors
+    /// The API server's kubeconfig cannot be used, or no thread could be started.
+    pub(crate) fn follow(self, node_name: &str, rest: RestMetrics, wakes: Sender<Wake>) -> Result<()> {
+        match self {
+            Self::Manifests(path) => follow_directory(path, wakes),
+            Self::Api(connection) => follow_api(connection, node_name.to_owned(), rest, wakes),
         }
-    };
+    }
+}
+
+fn follow_directory(path: PathBuf, wakes: Sender<Wake>) -> Result<()> {
+    let (never, held) = io::pipe().context("can't make a pipe")?;
     let follow = move || {
         let _held = held;
-        if let Err(error) = directory::watch(&path, never, deliver) {
-            error!(err = %error, directory = %path.display(), "Can't follow the directory of manifests");
+        let ended = directory::watch(&path, never, |batch| deliver(batch, &wakes));
+        if let Err(error) = ended.with_context(|| format!("can't follow {}", path.display())) {
             // Without a source nothing would ever change again.
-            let _gone = wakes.send(Wake::Shutdown);
+            let _gone = wakes.send(Wake::Failed(error));
         }
     };
-    thread::Builder::new().name("manifests".to_owned()).spawn(follow).context("can't start a thread")?;
+    spawn("manifests", follow)
+}
+
+/// On a thread of its own: decoding a large list must not delay anything else.
+fn follow_api(
+    connection: Connection,
+    node_name: String,
+    rest: RestMetrics,
+    wakes: Sender<Wake>,
+) -> Result<()> {
+    let runtime: Runtime = Builder::new_current_thread().enable_all().build().context("can't start tokio")?;
+    let connect = Server::connect(connection, Timing::default(), move |exchange| rest.requested(exchange));
+    let server = runtime.block_on(connect)?;
+    spawn("api", move || runtime.block_on(api::follow(&server, &node_name, |news| tell(news, &wakes))))
+}
+
+fn tell(news: News, wakes: &Sender<Wake>) -> ControlFlow<()> {
+    match news {
+        News::Batch(batch) => return deliver(batch, wakes),
+        News::Listed(resource) => info!(v = 3, resource = %resource, "Caches are synced"),
+        News::Trouble { resource, failure, retry_in } => {
+            warn!(resource = %resource, err = %failure, retryIn = ?retry_in, "Watching failed; what is known stays");
+        }
+    }
+    ControlFlow::Continue(())
+}
+
+fn deliver(batch: Batch, wakes: &Sender<Wake>) -> ControlFlow<()> {
+    match wakes.send(Wake::Changed(batch)) {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(_) => ControlFlow::Break(()),
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {
+    thread::Builder::new().name(name.to_owned()).spawn(work).context("can't start a thread")?;
     Ok(())
 }

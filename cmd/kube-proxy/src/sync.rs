@@ -13,6 +13,7 @@ use proxier::tables::Tables;
 use tracing::warn;
 
 use crate::family::FamilySync;
+use crate::node::ThisNode;
 
 /// Why the loop wakes, besides that something is due.
 #[derive(Debug)]
@@ -30,10 +31,11 @@ pub(crate) enum Wake {
 pub(crate) fn run<T: Tables + Send>(
     initial: Batch,
     wakes: &Receiver<Wake>,
+    node: &ThisNode,
     families: &mut [FamilySync<T>],
 ) -> anyhow::Result<()> {
     families.iter().for_each(FamilySync::started);
-    take_in(&initial, families);
+    take_in(&initial, node, families)?;
     drop(initial);
     loop {
         turn(families);
@@ -42,7 +44,7 @@ pub(crate) fn run<T: Tables + Send>(
             None => wakes.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
         match wake {
-            Ok(Wake::Changed(batch)) => take_in(&batch, families),
+            Ok(Wake::Changed(batch)) => take_in(&batch, node, families)?,
             Ok(Wake::Shutdown) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
             Ok(Wake::Failed(error)) => return Err(error),
             Err(RecvTimeoutError::Timeout) => {}
@@ -50,7 +52,7 @@ pub(crate) fn run<T: Tables + Send>(
         // Whatever is known already is taken into account before any rule is written.
         for wake in wakes.try_iter() {
             match wake {
-                Wake::Changed(batch) => take_in(&batch, families),
+                Wake::Changed(batch) => take_in(&batch, node, families)?,
                 Wake::Shutdown => return Ok(()),
                 Wake::Failed(error) => return Err(error),
             }
@@ -63,11 +65,13 @@ fn next<T: Tables>(families: &[FamilySync<T>]) -> Option<Instant> {
     families.iter().map(|family| family.next(now)).min()
 }
 
-fn take_in<T: Tables>(batch: &Batch, families: &mut [FamilySync<T>]) {
+fn take_in<T: Tables>(batch: &Batch, node: &ThisNode, families: &mut [FamilySync<T>]) -> anyhow::Result<()> {
     log_complaints(&batch.complaints);
     for change in &batch.changes {
         families.iter_mut().for_each(|family| family.apply(change));
+        node.take_in(change)?;
     }
+    Ok(())
 }
 
 /// Logs what could not be used of the objects.

@@ -38,9 +38,15 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// The Node of this name, if it is told of.
+    /// Appends what became known later.
+    pub fn extend(&mut self, later: Self) {
+        self.changes.extend(later.changes);
+        self.complaints.extend(later.complaints);
+    }
+
+    /// The Node of this name as it was told of last, if it was.
     pub fn node(&self, name: &str) -> Option<&Node> {
-        self.changes.iter().find_map(|change| {
+        self.changes.iter().rev().find_map(|change| {
             if let Change::SetNode(node) = change
                 && node.name == name
             {

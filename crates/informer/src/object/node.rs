@@ -20,4 +20,7 @@ pub struct Node {
     pub addresses: Vec<IpAddr>,
     /// `spec.podCIDRs`, masked, in their order.
     pub pod_cidrs: Vec<IpNet>,
+    /// Whether it should get no new connections: it has a `metadata.deletionTimestamp`, or the taint
+    /// by which the cluster autoscaler announces that it will go.
+    pub is_leaving: bool,
 }

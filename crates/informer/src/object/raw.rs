@@ -34,6 +34,9 @@ pub struct Metadata {
     /// `annotations`.
     #[serde(deserialize_with = "or_default")]
     pub annotations: Annotations,
+    /// `deletionTimestamp`.
+    #[serde(rename = "deletionTimestamp", deserialize_with = "or_default")]
+    pub deletion_timestamp: CompactString,
 }
 
 /// The `metadata.labels` that matter to a proxy; a label without a value is an empty one.
@@ -94,6 +97,18 @@ pub struct NodeSpec {
     /// `podCIDRs`.
     #[serde(rename = "podCIDRs", deserialize_with = "or_default")]
     pub pod_cidrs: Vec<CompactString>,
+    /// `taints`.
+    #[serde(deserialize_with = "or_default")]
+    pub taints: Vec<Taint>,
+}
+
+/// One element of `spec.taints` of a Node.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Taint {
+    /// `key`.
+    #[serde(deserialize_with = "or_default")]
+    pub key: CompactString,
 }
 
 /// `status` of a Node.

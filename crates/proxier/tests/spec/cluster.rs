@@ -98,13 +98,17 @@ impl Cluster {
     /// See [`Objects::set_services`].
     pub(crate) fn set_services(&mut self, services: &Value) {
         let changes = self.objects.set_services(services);
-        changes.iter().for_each(|change| self.world.apply(change));
+        for change in &changes {
+            self.world.apply(change);
+        }
     }
 
     /// See [`Objects::set_endpoints`].
     pub(crate) fn set_endpoints(&mut self, slices: &Value) {
         let changes = self.objects.set_endpoints(slices);
-        changes.iter().for_each(|change| self.world.apply(change));
+        for change in &changes {
+            self.world.apply(change);
+        }
     }
 
     /// Where the traffic of a Service's only port finds endpoints.

@@ -156,7 +156,9 @@ impl Recording {
         let proxier = Proxier::new(World::new(family, "node1"), options, Duration::from_secs(30));
         let mut recording = Self { node, manifests, proxier, tables: FakeTables::new(Layout::Single), host };
         recording.tables.ensure_canary().unwrap();
-        changes.iter().for_each(|change| recording.proxier.apply(change));
+        for change in &changes {
+            recording.proxier.apply(change);
+        }
         recording
     }
 
@@ -169,7 +171,9 @@ impl Recording {
             } else {
                 put(&mut self.manifests, &value, document)
             };
-            changes.iter().for_each(|change| self.proxier.apply(change));
+            for change in &changes {
+                self.proxier.apply(change);
+            }
         }
         self.proxier.sync(&mut self.tables, &self.host, start()).unwrap();
     }

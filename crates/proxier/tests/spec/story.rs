@@ -57,7 +57,9 @@ impl Story {
     pub(crate) fn try_sync(&mut self) -> Result<Report, TablesError> {
         let mut changes = self.objects.set_services(&self.services.values().cloned().collect());
         changes.extend(self.objects.set_endpoints(&self.endpoints.values().cloned().collect()));
-        changes.iter().for_each(|change| self.proxier.apply(change));
+        for change in &changes {
+            self.proxier.apply(change);
+        }
         let written = self.tables.restored.len();
         let result = self.proxier.sync(&mut self.tables, &self.host, self.now);
         self.input = self.tables.restored[written..].concat();

@@ -12,6 +12,9 @@ use crate::address::{parse_cidr, parse_ip};
 use crate::object::complaint::{Complaint, Complaints};
 use crate::object::{NOT_A_CIDR, NOT_AN_IP, raw};
 
+/// The key of the taint by which the cluster autoscaler announces that a node will go.
+const TO_BE_DELETED: &str = "ToBeDeletedByClusterAutoscaler";
+
 impl Node {
     /// The Node that `raw` describes, or none if it cannot be called so, and what cannot be used of it.
     pub fn parse(raw: &raw::Node) -> (Option<Self>, Vec<Complaint>) {
@@ -24,7 +27,9 @@ impl Node {
         addresses.extend(parse_addresses(&raw.status.addresses, "ExternalIP", &mut complaints));
         let pod_cidrs = parse_pod_cidrs(&raw.spec.pod_cidrs, &mut complaints);
         let zone = raw.metadata.labels.zone.clone();
-        (Some(Self { name, zone, addresses, pod_cidrs }), complaints.into_list())
+        let is_tainted = raw.spec.taints.iter().any(|taint| taint.key == TO_BE_DELETED);
+        let is_leaving = is_tainted || !raw.metadata.deletion_timestamp.is_empty();
+        (Some(Self { name, zone, addresses, pod_cidrs, is_leaving }), complaints.into_list())
     }
 }
 

@@ -177,6 +177,7 @@ pub(super) fn changes(op: &Op) -> Vec<Change> {
             zone: zone.then(|| "a".into()),
             addresses: Vec::new(),
             pod_cidrs: Vec::new(),
+            is_leaving: false,
         }))],
         Op::DropOneOfMany => vec![many(MANY_ENDPOINTS - 1)],
     }
