@@ -52,23 +52,23 @@ pub fn packets(name: &str) -> io::Result<u64> {
     send(&socket, GET, NLM_F_REQUEST | NLM_F_ACK, name)?;
     let (bytes, _) = socket.recv_from_full()?;
     let message = NetlinkMessage::<NetfilterMessage>::deserialize(&bytes).map_err(io::Error::other)?;
-    match message.payload {
-        NetlinkPayload::Error(error) => Err(error.to_io()),
-        NetlinkPayload::InnerMessage(NetfilterMessage {
-            inner: NetfilterMessageInner::Other { attributes, .. },
-            ..
-        }) => {
-            packets_in(&attributes).ok_or_else(|| io::Error::other("an answer without a number of packets"))
-        }
-        _ => Err(io::Error::other("an answer of another kind")),
+    if let NetlinkPayload::Error(error) = message.payload {
+        return Err(error.to_io());
     }
+    if let NetlinkPayload::InnerMessage(message) = message.payload
+        && let NetfilterMessageInner::Other { attributes, .. } = message.inner
+        && let Some(packets) = packets_in(&attributes)
+    {
+        return Ok(packets);
+    }
+    Err(io::Error::other("an answer without a number of packets"))
 }
 
 fn packets_in(attributes: &[DefaultNla]) -> Option<u64> {
     let packets = attributes.iter().find(|attribute| attribute.kind() == PACKETS)?;
-    let mut value = [0; 8];
+    let mut value = vec![0; packets.value_len()];
     packets.emit_value(&mut value);
-    (packets.value_len() == value.len()).then_some(u64::from_be_bytes(value))
+    value.try_into().ok().map(u64::from_be_bytes)
 }
 
 fn create(socket: &Socket, name: &str) -> io::Result<()> {

@@ -18,9 +18,8 @@ fn node(address: &str, pod_cidrs: &str) -> NodeIdentity {
 
 /// The default configuration with a change, checked.
 fn config(change: impl FnOnce(&mut Config)) -> Checked {
-    let mut config = Config::default();
     // Loopback is the other family's on every node of one family.
-    config.metrics_bind_address = "0.0.0.0:10249".to_owned();
+    let mut config = Config { metrics_bind_address: "0.0.0.0:10249".to_owned(), ..Config::default() };
     change(&mut config);
     config.check().unwrap()
 }

@@ -31,7 +31,13 @@ fn slice(name: &str, fingerprint: u8) -> Object {
 
 fn node(name: &str, zone: u8) -> Object {
     let zone = Some(zone.to_string().into());
-    Object::Node(Arc::new(Node { name: name.into(), zone, addresses: Vec::new(), pod_cidrs: Vec::new(), is_leaving: false }))
+    Object::Node(Arc::new(Node {
+        name: name.into(),
+        zone,
+        addresses: Vec::new(),
+        pod_cidrs: Vec::new(),
+        is_leaving: false,
+    }))
 }
 
 /// `+` or `-`, the kind and the name.
