@@ -5,7 +5,7 @@ CARGO_TARGET_DIR ?= $(CURDIR)/target
 export CARGO_TARGET_DIR
 
 TOOLS := $(CARGO_TARGET_DIR)/tools
-PACKAGES := iptables iproute2 procps
+PACKAGES := iptables iproute2 nftables procps
 PURE := -p informer -p proxier -p conntrack -p config
 FUZZ_SECONDS ?= 60
 DENY_VERSION := 0.20.2
@@ -24,7 +24,7 @@ RUNNER := CARGO_TARGET_$(shell echo $(TARGET) | tr a-z- A-Z_)_RUNNER
 NOBODY := setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --
 
 .DEFAULT_GOAL := build
-.PHONY: help build demo test check unit workspace golden packets fuzz bench clean setup
+.PHONY: help build demo test check unit workspace golden packets conntrack cleanup fuzz bench clean setup
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -38,7 +38,7 @@ demo: build ## Services at work, with real packets (root)
 
 test: setup ## everything below, with a count at the end (root)
 	@cargo build --locked --quiet --profile test -p e2e --bin tally
-	@MAKEFLAGS= $(BIN)/tally $(MAKE) -- check unit workspace golden packets fuzz
+	@MAKEFLAGS= $(BIN)/tally $(MAKE) -- check unit workspace golden packets conntrack cleanup fuzz
 
 check: $(TOOLS)/bin/cargo-deny ## format, lints, licences and sources of dependencies
 	cargo fmt --all --check
@@ -65,10 +65,18 @@ packets: setup ## stories with real packets, with both backends (root)
 	$(TESTED)
 	$(BIN)/packets
 
+conntrack: setup ## UDP flows across changes of Services, a line with a time for each scenario (root)
+	$(TESTED)
+	$(BIN)/conntrack
+
+cleanup: setup ## what --cleanup removes and what it leaves, with both backends (root)
+	$(TESTED)
+	$(BIN)/cleanup
+
 fuzz: PACKAGES += g++
-fuzz: setup ## both fuzz targets, for FUZZ_SECONDS each
+fuzz: setup ## all fuzz targets, for FUZZ_SECONDS each
 	RUSTFLAGS="$(COVERAGE)" cargo build --locked --profile test --target $(TARGET) -p fuzz --bins
-	@set -e; for target in objects iptables_save; do \
+	@set -e; for target in objects iptables_save conntrack_reply; do \
 	  mkdir -p $(CARGO_TARGET_DIR)/fuzz/$$target; cd $(CARGO_TARGET_DIR)/fuzz; \
 	  $(CARGO_TARGET_DIR)/$(TARGET)/debug/$$target -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
 	    $$target $(CURDIR)/e2e/fuzz/corpus/$$target >$$target.log 2>&1 || { tail -n 100 $$target.log; exit 1; }; \

@@ -7,6 +7,7 @@ pub mod replay;
 
 use std::ffi::OsStr;
 
+use conntrack::wire::decode::messages;
 use informer::manifest::Manifests;
 use proxier::chain::{ChainName, Table};
 use proxier::parse::{self, Save, SavedRule};
@@ -40,6 +41,13 @@ pub fn iptables_save(bytes: &[u8]) {
             chain.rules.iter().filter_map(SavedRule::known).for_each(|rule| is_read_back(table, &name, rule));
         }
     }
+}
+
+/// Whatever a netlink socket returns is read to its end, or up to the first message that is none.
+pub fn conntrack_reply(bytes: &[u8]) {
+    let messages: Vec<_> = messages(bytes).collect();
+    let sound = messages.iter().take_while(|message| message.is_ok()).count();
+    assert!(sound + 1 >= messages.len(), "something follows what is malformed: {messages:?}");
 }
 
 fn is_read_back(table: Table, chain: &ChainName, rule: &Rule) {

@@ -20,3 +20,9 @@ fn iptables_save() -> io::Result<()> {
     assert!(inputs("iptables_save", fuzz::iptables_save)? > 0);
     Ok(())
 }
+
+#[test]
+fn conntrack_reply() -> io::Result<()> {
+    assert!(inputs("conntrack_reply", fuzz::conntrack_reply)? > 0);
+    Ok(())
+}
