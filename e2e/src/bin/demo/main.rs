@@ -4,6 +4,7 @@
 
 mod host;
 mod services;
+mod story;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -32,6 +33,7 @@ fn tell(out: &mut impl Write) -> Result<()> {
     let mut cluster = start(out)?;
 
     services::tell(&mut cluster, out).context("services")?;
+    story::tell(out).context("UDP")?;
 
     let names = cluster.namespaces();
     drop(cluster);
