@@ -144,10 +144,10 @@ impl Daemon {
         Ok(Instant::now())
     }
 
-    /// The last lines of its log, to be shown with a failure.
+    /// The last lines of its log, to be shown with a failure; without the many that name an entry.
     pub fn tail(&self) -> String {
         let log = self.log().unwrap_or_else(|error| format!("{error:#}"));
-        let lines: Vec<&str> = log.lines().collect();
+        let lines: Vec<&str> = log.lines().filter(|line| !line.contains("] \"deleted: udp")).collect();
         lines[lines.len().saturating_sub(25)..].join("\n")
     }
 
