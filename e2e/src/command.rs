@@ -3,8 +3,10 @@
 //! Does not know which programs there are, nor in which namespace they run.
 #![expect(clippy::disallowed_methods, reason = "the one place of the tests that starts processes")]
 
+use std::env;
 use std::ffi::OsStr;
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, ensure};
@@ -73,4 +75,16 @@ mod tests {
         let error = format!("{:#}", run(&mut command("no-such-program")).unwrap_err());
         assert!(error.contains("no-such-program"), "{error}");
     }
+}
+
+/// A program that was built beside the running one.
+///
+/// # Errors
+/// If there is none.
+pub fn beside(name: &str) -> Result<PathBuf> {
+    let program = env::current_exe().context("find the running program")?;
+    // Test programs are one folder deeper, in deps.
+    let places = program.ancestors().skip(1).take(2).map(|folder| folder.join(name));
+    let found = places.into_iter().find(|path| path.is_file());
+    found.with_context(|| format!("no {name} beside the running program; build it"))
 }

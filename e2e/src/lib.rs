@@ -15,6 +15,8 @@ pub mod backend;
 pub mod netns;
 
 pub mod manifests;
+pub mod source;
+
 pub mod proxy;
 
 pub mod echo;

@@ -13,7 +13,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::backend::Tools;
+use crate::command::beside;
 use crate::netns::Netns;
+use crate::source::{Kind, Source};
 use crate::wait;
 
 /// The node name that all proxies of the tests are given.
@@ -37,14 +39,23 @@ impl Proxy {
     /// # Errors
     /// If there is no binary, or it cannot be started. What the binary itself dislikes is found in its log.
     pub fn start(netns: &Netns, tools: &Tools, manifests: &Path, config: &str) -> Result<Proxy> {
+        let source = Source::of(Kind::Manifests, manifests, netns)?;
+        Proxy::follow(netns, tools, &source, config)
+    }
+
+    /// The same with any source.
+    ///
+    /// # Errors
+    /// If there is no binary, or it cannot be started.
+    pub fn follow(netns: &Netns, tools: &Tools, source: &Source, config: &str) -> Result<Proxy> {
         let folder = TempDir::with_prefix("kp-proxy-").context("make a folder for the proxy")?;
         let config_file = folder.path().join("config.yaml");
-        fs::write(&config_file, config).context("write the configuration")?;
+        fs::write(&config_file, source.configured(config)).context("write the configuration")?;
         let log = File::create(folder.path().join("log")).context("make the log")?;
 
         let mut command = netns.command("setpriv");
         command.args(["--pdeathsig", "KILL", "--"]).arg(binary()?);
-        command.arg("--manifests").arg(manifests).arg("--config").arg(config_file);
+        command.args(source.flags()).arg("--config").arg(config_file);
         command.args(["--hostname-override", NODE, "-v=2"]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let child = tools.equip(&mut command).spawn().with_context(|| format!("start {command:?}"))?;
@@ -106,17 +117,8 @@ impl Drop for Proxy {
 /// # Errors
 /// If there is none.
 pub fn binary() -> Result<PathBuf> {
-    let beside = || {
-        let program = env::current_exe().context("find the running program")?;
-        // Test programs are one folder deeper, in deps.
-        let found = program
-            .ancestors()
-            .skip(1)
-            .take(2)
-            .map(|folder| folder.join("kube-proxy"))
-            .find(|path| path.is_file());
-        found.context("no kube-proxy beside the running program; build it, or name it in KUBE_PROXY")
-    };
-    let path = env::var_os("KUBE_PROXY").map_or_else(beside, |path| Ok(path.into()))?;
-    path.canonicalize().with_context(|| format!("find {}", path.display()))
+    match env::var_os("KUBE_PROXY") {
+        Some(path) => Path::new(&path).canonicalize().with_context(|| format!("find {}", path.display())),
+        None => beside("kube-proxy"),
+    }
 }

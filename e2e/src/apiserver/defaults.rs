@@ -9,7 +9,10 @@ pub fn complete(mut object: Value) -> Value {
     let kind = object["kind"].as_str().unwrap_or_default().to_owned();
     match kind.as_str() {
         "Service" => service(&mut object),
-        "EndpointSlice" => ports(&mut object["ports"]),
+        "EndpointSlice" => {
+            ports(&mut object["ports"]);
+            names(&mut object["ports"]);
+        }
         _ => {}
     }
     if matches!(kind.as_str(), "Service" | "EndpointSlice") {
@@ -58,6 +61,13 @@ fn service(object: &mut Value) {
 fn ports(ports: &mut Value) {
     for port in ports.as_array_mut().into_iter().flatten() {
         default(port, "protocol", json!("TCP"));
+    }
+}
+
+/// A slice's port without a name gets the empty one, which is that of an unnamed Service port.
+fn names(ports: &mut Value) {
+    for port in ports.as_array_mut().into_iter().flatten() {
+        default(port, "name", json!(""));
     }
 }
 

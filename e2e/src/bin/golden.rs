@@ -11,6 +11,7 @@ use e2e::backend::Backend;
 use e2e::golden::{self, Case};
 use e2e::netns;
 use e2e::series::{self, Test};
+use e2e::source::Kind;
 
 fn main() -> ExitCode {
     match run_all(&arguments().get_matches()) {
@@ -27,6 +28,7 @@ fn arguments() -> Command {
     Command::new("golden")
         .about("Runs kube-proxy on recorded cases and compares the rules. Cases: $GOLDEN_DIR, or e2e/golden")
         .arg(Arg::new("backend").long("backend").help("only this backend").value_parser(["nft", "legacy"]))
+        .arg(Arg::new("source").long("source").help("only this source").value_parser(["manifests", "api"]))
         .arg(Arg::new("case").long("case").help("only the case of this name"))
 }
 
@@ -40,9 +42,11 @@ fn run_all(matches: &ArgMatches) -> Result<bool> {
     }
     netns::sweep();
     let mut all_equal = true;
-    for backend in Backend::chosen(matches.get_one::<String>("backend").map(String::as_str)) {
-        let tests = folders.iter().map(|folder| test(folder, backend)).collect();
-        all_equal &= series::run(tests, &format!("equal ({backend})"), &mut std::io::stdout())?;
+    for source in sources(matches.get_one::<String>("source").map(String::as_str)) {
+        for backend in Backend::chosen(matches.get_one::<String>("backend").map(String::as_str)) {
+            let tests = folders.iter().map(|folder| test(folder, backend, source)).collect();
+            all_equal &= series::run(tests, &format!("equal ({backend}, {source})"), &mut std::io::stdout())?;
+        }
     }
     Ok(all_equal)
 }
@@ -51,7 +55,15 @@ fn own_cases() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("golden")
 }
 
-fn test(folder: &Path, backend: Backend) -> Test<'_> {
+fn sources(chosen: Option<&str>) -> Vec<Kind> {
+    match chosen {
+        Some("manifests") => vec![Kind::Manifests],
+        Some(_) => vec![Kind::Api],
+        None => vec![Kind::Manifests, Kind::Api],
+    }
+}
+
+fn test(folder: &Path, backend: Backend, source: Kind) -> Test<'_> {
     let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    Test::new(name, move || golden::run(&Case::read(folder)?, backend))
+    Test::new(name, move || golden::run(&Case::read(folder)?, backend, source))
 }

@@ -17,6 +17,7 @@ use crate::manifests::Manifests;
 use crate::merge::merge;
 use crate::netns::Netns;
 use crate::proxy::Proxy;
+use crate::source::{Kind, Source};
 use crate::wait;
 
 /// How long the rules of a step may take to become the expected ones.
@@ -29,8 +30,8 @@ const SETTLE: Duration = Duration::from_millis(300);
 ///
 /// # Errors
 /// The first difference, as a diff, with the end of the proxy's log.
-pub fn run(case: &Case, backend: Backend) -> Result<()> {
-    let mut stage = Stage::new(backend)?;
+pub fn run(case: &Case, backend: Backend, source: Kind) -> Result<()> {
+    let mut stage = Stage::new(backend, source)?;
     for (index, step) in case.steps.iter().enumerate() {
         let taken = stage.take(case, step);
         taken.map_err(|error| stage.explained(error)).with_context(|| format!("step {}", index + 1))?;
@@ -42,6 +43,8 @@ pub fn run(case: &Case, backend: Backend) -> Result<()> {
 /// What a case runs on. The proxy ends before its namespace goes.
 struct Stage {
     proxy: Option<Proxy>,
+    source: Option<Source>,
+    kind: Kind,
     manifests: Manifests,
     files: BTreeMap<(String, String, String), String>,
     node: Value,
@@ -50,9 +53,11 @@ struct Stage {
 }
 
 impl Stage {
-    fn new(backend: Backend) -> Result<Stage> {
+    fn new(backend: Backend, kind: Kind) -> Result<Stage> {
         let stage = Stage {
             proxy: None,
+            source: None,
+            kind,
             manifests: Manifests::new()?,
             files: BTreeMap::new(),
             node: node::object(),
@@ -69,7 +74,8 @@ impl Stage {
             self.apply(document)?;
         }
         if self.proxy.is_none() {
-            self.proxy = Some(Proxy::start(&self.netns, &self.tools, self.manifests.path(), &case.config)?);
+            let source = self.source.insert(Source::of(self.kind, self.manifests.path(), &self.netns)?);
+            self.proxy = Some(Proxy::follow(&self.netns, &self.tools, source, &case.config)?);
         }
         wait::until(DEADLINE, || match self.is_running() {
             Ok(()) => self.compare(step).map(Ok),
