@@ -35,7 +35,7 @@ type Scenario = (&'static str, Family, fn(Family) -> Outcome);
 /// Scenarios that run at the same time.
 const PARALLEL: usize = 2;
 
-/// The long ones first.
+/// The long ones first: one that waits beside three that measure costs.
 const SCENARIOS: [Scenario; 50] = [
     ("A7", V4, endpoint::refused_for_long),
     ("A43", V4, bulk::replacements),

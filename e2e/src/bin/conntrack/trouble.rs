@@ -4,7 +4,8 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::net::SocketAddr;
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -202,12 +203,13 @@ pub(crate) fn resize(family: Family) -> Outcome {
     Ok(Some(took))
 }
 
+/// Each number is new, so that no two looks see the same by chance.
 fn resize_until(buckets: &Path, ended: &AtomicBool) {
-    for size in [262_144, 524_288].into_iter().cycle() {
+    for size in 262_144.. {
         if ended.load(Ordering::Relaxed) {
             return;
         }
-        // Written in place: the daemon sees this very file. A look between the two steps sees none, which is a change too.
+        // Written in place, since the daemon sees this very file.
         fs::write(buckets, format!("{size}\n")).expect("the file was there a moment ago");
         sleep(Duration::from_micros(300));
     }
@@ -239,7 +241,17 @@ pub(crate) fn without_capability(family: Family) -> Outcome {
     let complaints = stage.daemon.count(COMPLAINT)?;
     ensure!(complaints == 1, "{complaints} complaints; the log:\n{}", stage.daemon.tail());
     ensure!(stage.daemon.count("retryIn=\"60s\"")? == 1, "it is not said when it is tried again");
+    let health = stage.node.inside(health).context("ask for health")?;
+    ensure!(health.starts_with("HTTP/1.1 200 "), "it is not well: {health}");
     Ok(None)
+}
+
+fn health() -> io::Result<String> {
+    let mut connection = TcpStream::connect((Ipv4Addr::LOCALHOST, 10256))?;
+    connection.write_all(b"GET /healthz HTTP/1.1\r\nHost: node1\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer)?;
+    Ok(answer)
 }
 
 /// Links to a copy of iptables that may change rules whoever runs it.
