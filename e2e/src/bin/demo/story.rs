@@ -1,7 +1,6 @@
 //! Turns a UDP client that keeps its socket, and a Service that changes pods under it, into two time lines.
 //!
 //! Does not know of conntrack entries: what counts is where datagrams arrive.
-#![expect(clippy::disallowed_methods, reason = "a time line has moments")]
 
 use std::io::Write;
 use std::thread::sleep;
