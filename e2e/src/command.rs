@@ -50,6 +50,18 @@ fn text(command: &Command, output: Output) -> Result<String> {
     String::from_utf8(output.stdout).with_context(|| format!("output of {command:?}"))
 }
 
+/// A program that was built beside the running one.
+///
+/// # Errors
+/// If there is none.
+pub fn beside(name: &str) -> Result<PathBuf> {
+    let program = env::current_exe().context("find the running program")?;
+    // Test programs are one folder deeper, in deps.
+    let places = program.ancestors().skip(1).take(2).map(|folder| folder.join(name));
+    let found = places.into_iter().find(|path| path.is_file());
+    found.with_context(|| format!("no {name} beside the running program; build it"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,16 +87,4 @@ mod tests {
         let error = format!("{:#}", run(&mut command("no-such-program")).unwrap_err());
         assert!(error.contains("no-such-program"), "{error}");
     }
-}
-
-/// A program that was built beside the running one.
-///
-/// # Errors
-/// If there is none.
-pub fn beside(name: &str) -> Result<PathBuf> {
-    let program = env::current_exe().context("find the running program")?;
-    // Test programs are one folder deeper, in deps.
-    let places = program.ancestors().skip(1).take(2).map(|folder| folder.join(name));
-    let found = places.into_iter().find(|path| path.is_file());
-    found.with_context(|| format!("no {name} beside the running program; build it"))
 }

@@ -97,8 +97,7 @@ impl<T: Tables> FamilySync<T> {
     /// When there is something to do.
     pub(crate) fn next(&self, now: Instant) -> Instant {
         let canary = self.canary.next_look.unwrap_or(now);
-        let others = [self.pace.next(), self.proxier.next_deletion()];
-        others.into_iter().flatten().fold(canary, Instant::min)
+        self.pace.next().map_or(canary, |sync| sync.min(canary))
     }
 
     /// Does what is due.
@@ -107,14 +106,19 @@ impl<T: Tables> FamilySync<T> {
         if self.canary.next_look.is_none_or(|at| at <= now) {
             self.look_for_canary(now);
         }
-        if self.proxier.is_due(now) {
-            self.pace.ask(now);
+        // After a failure everything is due, but not before its time.
+        let is_wanted = if self.pace.failures() == 0 { self.proxier.is_due(now) } else { self.is_dirty() };
+        if is_wanted && self.pace.ask(now) {
             self.outlook.metrics.queued(Timestamp::now());
             self.outlook.health.lock().queued(self.family(), now);
         }
         if self.pace.next().is_some_and(|at| at <= now) {
             self.sync(clock);
         }
+    }
+
+    fn is_dirty(&self) -> bool {
+        self.proxier.world().is_dirty()
     }
 
     fn look_for_canary(&mut self, now: Instant) {

@@ -24,9 +24,11 @@ impl Pace {
         Self { min_interval, asked: None, last_end: None, failures: 0 }
     }
 
-    /// Something happened that a sync should take into account.
-    pub(crate) fn ask(&mut self, now: Instant) {
+    /// Something happened that a sync should take into account. Tells whether nobody had asked yet.
+    pub(crate) fn ask(&mut self, now: Instant) -> bool {
+        let is_first = self.asked.is_none();
         self.asked.get_or_insert(now);
+        is_first
     }
 
     /// A sync ended, and all is as it should be.

@@ -57,7 +57,7 @@ pub(crate) fn run(plan: Plan, config: &Checked, about: About) -> Result<()> {
     } else {
         Some(flows::look_after(outside.metrics.conntrack.clone())?)
     };
-    let mut families = start::families(config, &node, flows.as_ref(), &outside)?;
+    let families = start::families(config, &node, flows.as_ref(), &outside)?;
     if plan.init_only {
         info!("System initialized and --init-only specified");
         return Ok(());
@@ -69,7 +69,7 @@ pub(crate) fn run(plan: Plan, config: &Checked, about: About) -> Result<()> {
     }
     outside.serve(config, about, &wakes)?;
     let node = ThisNode::new(node, outside.health.clone(), &config.detect_local);
-    sync::run(initial, &woken, &node, &mut families)
+    sync::run(initial, &woken, &node, families)
 }
 
 /// Starts the thread that does everything that waits for the outside: signals.

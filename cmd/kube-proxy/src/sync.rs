@@ -1,12 +1,15 @@
-//! THE loop: one owner of all state, one closed set of reasons to wake.
+//! THE loop: one closed set of reasons to wake, one owner of the state of each family.
 //!
 //! Knows nothing of where changes come from.
 #![expect(clippy::disallowed_methods, reason = "the loop reads the clock for everything inside it")]
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use anyhow::anyhow;
 use informer::change::Batch;
 use informer::object::Complaint;
 use proxier::tables::Tables;
@@ -26,52 +29,84 @@ pub(crate) enum Wake {
     Failed(anyhow::Error),
 }
 
-/// Begins with everything that existed at the start, and turns until told to end, or until nobody is
-/// left to tell.
-pub(crate) fn run<T: Tables + Send>(
+/// How many changes a family takes in, if there are so many, before it writes rules.
+const MOST_AT_ONCE: usize = 1000;
+/// How long a sync that is under way may take before the process ends without it. A table is applied
+/// as a whole or not at all, so nothing is left half done.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Begins with everything that existed at the start, and runs until told to end, or until nobody is
+/// left to tell. Each family has a thread of its own: a slow tool of one does not delay the other.
+pub(crate) fn run<T: Tables + Send + 'static>(
     initial: Batch,
     wakes: &Receiver<Wake>,
     node: &ThisNode,
-    families: &mut [FamilySync<T>],
+    families: Vec<FamilySync<T>>,
 ) -> anyhow::Result<()> {
-    families.iter().for_each(FamilySync::started);
-    take_in(&initial, node, families)?;
-    drop(initial);
+    let (done, all_done) = mpsc::channel::<()>();
+    let families =
+        families.into_iter().map(|family| start(family, done.clone())).collect::<io::Result<Vec<_>>>()?;
+    drop(done);
+    let result = distribute(initial, wakes, node, &families);
+    drop(families);
+    // Ends as soon as every thread has dropped its end.
+    let _ended = all_done.recv_timeout(GRACE);
+    result
+}
+
+/// The one place where all changes come through.
+fn distribute(
+    initial: Batch,
+    wakes: &Receiver<Wake>,
+    node: &ThisNode,
+    families: &[Sender<Arc<Batch>>],
+) -> anyhow::Result<()> {
+    let mut batch = initial;
     loop {
-        turn(families);
-        let wake = match next(families) {
-            Some(due) => wakes.recv_timeout(due.saturating_duration_since(Instant::now())),
-            None => wakes.recv().map_err(|_| RecvTimeoutError::Disconnected),
-        };
-        match wake {
-            Ok(Wake::Changed(batch)) => take_in(&batch, node, families)?,
-            Ok(Wake::Shutdown) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
+        log_complaints(&batch.complaints);
+        batch.changes.iter().try_for_each(|change| node.take_in(change))?;
+        let shared = Arc::new(batch);
+        for family in families {
+            family.send(Arc::clone(&shared)).map_err(|_| anyhow!("the thread of a family has ended"))?;
+        }
+        drop(shared);
+        batch = match wakes.recv() {
+            Ok(Wake::Changed(batch)) => batch,
+            Ok(Wake::Shutdown) | Err(_) => return Ok(()),
             Ok(Wake::Failed(error)) => return Err(error),
+        };
+    }
+}
+
+fn start<T: Tables + Send + 'static>(
+    mut family: FamilySync<T>,
+    done: Sender<()>,
+) -> io::Result<Sender<Arc<Batch>>> {
+    let (sender, batches) = mpsc::channel();
+    let work = move || {
+        let _done = done;
+        work(&mut family, &batches);
+    };
+    thread::Builder::new().name("sync".to_owned()).spawn(work)?;
+    Ok(sender)
+}
+
+/// One family's loop. Whatever is known already is taken into account before any rule is written.
+fn work<T: Tables>(family: &mut FamilySync<T>, batches: &Receiver<Arc<Batch>>) {
+    family.started();
+    let mut received = batches.recv().map_err(|_| RecvTimeoutError::Disconnected);
+    loop {
+        match received {
+            Ok(batch) => [batch].into_iter().chain(batches.try_iter().take(MOST_AT_ONCE)).for_each(|batch| {
+                batch.changes.iter().for_each(|change| family.apply(change));
+            }),
             Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
         }
-        // Whatever is known already is taken into account before any rule is written.
-        for wake in wakes.try_iter() {
-            match wake {
-                Wake::Changed(batch) => take_in(&batch, node, families)?,
-                Wake::Shutdown => return Ok(()),
-                Wake::Failed(error) => return Err(error),
-            }
-        }
+        family.turn(Instant::now);
+        let now = Instant::now();
+        received = batches.recv_timeout(family.next(now).saturating_duration_since(now));
     }
-}
-
-fn next<T: Tables>(families: &[FamilySync<T>]) -> Option<Instant> {
-    let now = Instant::now();
-    families.iter().map(|family| family.next(now)).min()
-}
-
-fn take_in<T: Tables>(batch: &Batch, node: &ThisNode, families: &mut [FamilySync<T>]) -> anyhow::Result<()> {
-    log_complaints(&batch.complaints);
-    for change in &batch.changes {
-        families.iter_mut().for_each(|family| family.apply(change));
-        node.take_in(change)?;
-    }
-    Ok(())
 }
 
 /// Logs what could not be used of the objects.
@@ -79,13 +114,4 @@ fn log_complaints(complaints: &[Complaint]) {
     for Complaint { object, field, value, reason } in complaints {
         warn!(object, field, value, reason, "Ignored what cannot be used");
     }
-}
-
-/// The families do not wait for each other.
-fn turn<T: Tables + Send>(families: &mut [FamilySync<T>]) {
-    thread::scope(|scope| {
-        for family in families {
-            scope.spawn(|| family.turn(Instant::now));
-        }
-    });
 }

@@ -153,6 +153,15 @@ impl<'a> Visited<'a> {
         self.old.map_or(&[], |old| old.shared_lines(chain))
     }
 
+    /// Its rules in all shared chains as they are wanted.
+    fn shared(&self) -> &'a [(SharedChain, Box<[u8]>)] {
+        match self.new {
+            Some(new) => &new.installed.shared,
+            None if self.is_gone => &[],
+            None => self.old.map_or(&[], |old| &old.shared),
+        }
+    }
+
     /// Its rules in a shared chain as it is wanted.
     fn lines(&self, chain: &SharedChain) -> &'a [u8] {
         match self.new {

@@ -64,8 +64,8 @@ pub struct Report {
 }
 
 impl Proxier {
-    /// A proxier that knows neither the cluster nor the tables. In large clusters chains that
-    /// nobody wants are deleted at most once in `stale_interval` (`syncPeriod`).
+    /// A proxier that knows neither the cluster nor the tables. In large clusters a sync deletes
+    /// chains that nobody wants only if none did so for `stale_interval` (`syncPeriod`).
     pub fn new(world: World, options: Options, stale_interval: Duration) -> Self {
         Self { world, options, stale_interval, installed: None, last_full: None, last_deletion: None }
     }
@@ -97,19 +97,13 @@ impl Proxier {
 
     /// Whether a sync would have something to do.
     pub fn is_due(&self, now: Instant) -> bool {
-        self.world.is_dirty() || self.is_full_due(now) || self.next_deletion().is_some_and(|at| now > at)
+        self.world.is_dirty() || self.is_full_due(now)
     }
 
     /// Whether the next sync writes everything.
     pub fn is_full_due(&self, now: Instant) -> bool {
         let expired = self.last_full.is_none_or(|last| now.duration_since(last) > FULL_SYNC_INTERVAL);
         self.installed.is_none() || (expired && !self.world.is_large())
-    }
-
-    /// When chains that wait for deletion may be deleted; absent if there are none.
-    pub fn next_deletion(&self) -> Option<Instant> {
-        let waits = self.installed.as_ref().is_some_and(Installed::has_stale_chains);
-        self.last_deletion.filter(|_| waits).map(|last| last + self.stale_interval)
     }
 
     /// Brings the tables in line with the world.
@@ -124,11 +118,11 @@ impl Proxier {
         now: Instant,
     ) -> Result<Report, TablesError> {
         let is_full = self.is_full_due(now);
+        let dirty = self.world.take_dirty();
         let applied = match self.installed.take() {
             Some(installed) if !is_full => Applied::Known(installed),
             Some(_) | None => look(tables)?,
         };
-        let dirty = self.world.take_dirty();
         let stale = self.stale_chains(now);
         let transaction = self.plan(&applied, &dirty, host, stale, tables.layout());
         if !transaction.is_empty() {

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use crate::chain::{ChainName, Table};
 use crate::rule::Rule;
 use crate::service::ServicePortName;
-use crate::text;
 
 /// One rule and where it stands. Rules are kept in the order in which they are written;
 /// within a chain this is the order in which packets meet them.
@@ -54,20 +53,6 @@ impl Ruleset {
     /// Every rule, in the order in which rules are written.
     pub fn rules(&self) -> impl Iterator<Item = &Placed> {
         self.head.iter().chain(self.ports.values().flat_map(|port| &port.rules)).chain(&self.tail)
-    }
-
-    /// The text with which iptables-restore makes all of it, as kube-proxy would write it: every
-    /// chain declared, which empties it, and every rule appended.
-    pub fn restore_input(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        for table in [Table::Filter, Table::Nat] {
-            text::begin(table, &mut out);
-            self.chains(table).for_each(|chain| text::declare(chain, &mut out));
-            let rules = self.rules().filter(|placed| placed.table == table);
-            rules.for_each(|placed| text::append(&placed.chain, &placed.rule, &mut out));
-            text::commit(&mut out);
-        }
-        out
     }
 
     /// The rules by chain, as a packet meets them; chains without rules are there too.

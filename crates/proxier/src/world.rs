@@ -127,7 +127,10 @@ impl World {
     pub fn take_dirty(&mut self) -> Dirty {
         let dirty = std::mem::replace(&mut self.dirty, Dirty::nothing());
         let changed: Vec<_> = match &dirty {
-            Dirty::All => self.services.keys().cloned().collect(),
+            Dirty::All => {
+                self.endpoint_counts.clear();
+                self.services.keys().cloned().collect()
+            }
             Dirty::Services(names) => names.iter().cloned().collect(),
         };
         for name in changed {

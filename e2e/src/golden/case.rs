@@ -66,7 +66,7 @@ pub fn cases(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut cases: Vec<PathBuf> = entries
         .flatten()
         .map(|entry| entry.path())
-        .filter(|path| path.join("objects.yaml").is_file())
+        .filter(|path| path.is_dir())
         .collect();
     ensure!(!cases.is_empty(), "no cases in {}", folder.display());
     cases.sort();

@@ -80,7 +80,7 @@ fn fixed(scene: &Scene, wanted: fn(&ChainName) -> bool) -> Section {
     let in_nat = |chain: &&SharedChain| chain.0 == Table::Nat && wanted(&chain.1);
     for chain in scene.fixed.0.iter().map(|(chain, _)| chain).filter(in_nat) {
         match scene.changes.extent(chain) {
-            Some(Extent::Whole) => section.whole(scene, chain),
+            Some(Extent::Whole) => section.whole(scene, &[chain]),
             Some(Extent::Edits) => {
                 let edits = edits(scene, chain);
                 section.rules.extend(edits.inserts);

@@ -38,11 +38,6 @@ impl Installed {
         self.ports.get(port).map(|port| port.reachability).unwrap_or_default()
     }
 
-    /// Whether chains wait for deletion.
-    pub fn has_stale_chains(&self) -> bool {
-        !self.stale.is_empty()
-    }
-
     /// How many rules a table holds.
     pub fn rules(&self, table: Table) -> usize {
         let fixed = self.fixed.0.iter().filter(|((of, _), _)| *of == table);

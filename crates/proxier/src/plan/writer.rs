@@ -52,15 +52,23 @@ impl Section {
         }
     }
 
-    /// A shared chain, emptied and filled with what is wanted.
-    pub(super) fn whole(&mut self, scene: &Scene, chain: &SharedChain) {
-        let fixed = scene.fixed.get(chain).cloned().unwrap_or_default();
-        text::declare(&chain.1, &mut self.chains);
-        text::append_lines(&chain.1, lines(&fixed.head), &mut self.rules);
-        for port in scene.all_ports() {
-            text::append_lines(&chain.1, lines(port.lines(chain)), &mut self.rules);
+    /// Shared chains, emptied and filled with what is wanted, service port by service port as
+    /// kube-proxy writes them.
+    pub(super) fn whole(&mut self, scene: &Scene, chains: &[&SharedChain]) {
+        let fixed = || scene.fixed.0.iter().filter(|(chain, _)| chains.contains(&chain));
+        for (chain, fixed) in fixed() {
+            text::declare(&chain.1, &mut self.chains);
+            text::append_lines(&chain.1, lines(&fixed.head), &mut self.rules);
         }
-        text::append_lines(&chain.1, lines(&fixed.tail), &mut self.rules);
+        if !chains.is_empty() {
+            let wanted = scene.all_ports().flat_map(|port| port.shared());
+            for (chain, rules) in wanted.filter(|(chain, _)| chains.contains(&chain)) {
+                text::append_lines(&chain.1, lines(rules), &mut self.rules);
+            }
+        }
+        for (chain, fixed) in fixed() {
+            text::append_lines(&chain.1, lines(&fixed.tail), &mut self.rules);
+        }
     }
 
     /// A declaration empties the chain, whatever is in it.
@@ -101,6 +109,8 @@ pub(super) fn write(scene: &Scene, deleted: &BTreeSet<ChainName>, layout: Layout
 /// The filter table before nat is written, and after.
 fn filter(scene: &Scene, writes_nat: bool) -> (Section, Section) {
     let (mut before, mut after) = (Section::default(), Section::default());
+    let (mut whole_before, mut whole_after) = (Vec::new(), Vec::new());
+    let mut goes = Vec::new();
     for (chain, _) in scene.fixed.0.iter().filter(|((table, _), _)| *table == Table::Filter) {
         let is_split = writes_nat && holds_refusals(chain);
         match scene.changes.extent(chain) {
@@ -109,24 +119,23 @@ fn filter(scene: &Scene, writes_nat: bool) -> (Section, Section) {
                 before.rules.extend(edits.inserts);
                 if is_split { &mut after } else { &mut before }.rules.extend(edits.deletes);
             }
-            Some(Extent::Whole) if is_split => split(scene, chain, &mut before, &mut after),
-            Some(Extent::Whole) => before.whole(scene, chain),
+            Some(Extent::Whole) if is_split => {
+                // Refusals of both before, the wanted ones alone after; each only if it makes a difference.
+                let difference = difference(scene, chain);
+                if difference.comes || difference.goes.is_empty() {
+                    whole_before.push(chain);
+                    text::append_lines(&chain.1, lines(&difference.goes), &mut goes);
+                }
+                whole_after.extend((!difference.goes.is_empty()).then_some(chain));
+            }
+            Some(Extent::Whole) => whole_before.push(chain),
             None => {}
         }
     }
+    before.whole(scene, &whole_before);
+    before.rules.extend(goes);
+    after.whole(scene, &whole_after);
     (before, after)
-}
-
-/// Refusals of both before, the wanted ones alone after; each only if it makes a difference.
-fn split(scene: &Scene, chain: &SharedChain, before: &mut Section, after: &mut Section) {
-    let Difference { comes, goes } = difference(scene, chain);
-    if comes || goes.is_empty() {
-        before.whole(scene, chain);
-        text::append_lines(&chain.1, lines(&goes), &mut before.rules);
-    }
-    if !goes.is_empty() {
-        after.whole(scene, chain);
-    }
 }
 
 struct Difference {

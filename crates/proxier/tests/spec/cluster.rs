@@ -4,6 +4,7 @@
 
 use std::ffi::OsStr;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use informer::change::Change;
 use informer::manifest::Manifests;
@@ -11,6 +12,7 @@ use informer::object::NamespacedName;
 use ipnet::IpNet;
 use proxier::family::Family;
 use proxier::option::{Host, LocalDetector, NodePortAddresses, Options};
+use proxier::proxier::Proxier;
 use proxier::render::{self, Context, Reachability};
 use proxier::ruleset::Ruleset;
 use proxier::world::World;
@@ -117,6 +119,12 @@ impl Cluster {
         let ports = render::service(&self.world, service, &context);
         let [port] = &ports[..] else { panic!("{} ports", ports.len()) };
         port.reachability
+    }
+
+    /// What a full sync feeds to iptables-restore.
+    pub(crate) fn input(&self) -> String {
+        let proxier = Proxier::new(self.world.clone(), self.options.clone(), Duration::ZERO);
+        String::from_utf8(proxier.full_input(&self.host)).unwrap()
     }
 
     /// The rules of the cluster as it is.

@@ -15,10 +15,6 @@ use serde_json::{Value, json};
 use crate::cluster::Cluster;
 use crate::story::holding;
 
-fn restore_input(cluster: &mut Cluster) -> String {
-    String::from_utf8(cluster.ruleset().restore_input()).unwrap()
-}
-
 fn line(placed: &Placed) -> String {
     let mut line = format!("-A {}", placed.chain).into_bytes();
     placed.rule.write(&mut line);
@@ -70,7 +66,7 @@ fn a_mixed_cluster_is_written_completely() {
     let mut cluster = Cluster::new(Family::V4);
     cluster.set_services(&services);
     cluster.set_endpoints(&setups[0]["endpoints"]);
-    expect_file!["rules/mixed.rules"].assert_eq(&restore_input(&mut cluster));
+    expect_file!["rules/mixed.rules"].assert_eq(&cluster.input());
 }
 
 /// Cluster DNS, and a Service with everything that a Service can have.
@@ -87,7 +83,7 @@ fn example() -> Cluster {
 
 #[test]
 fn the_example_is_written_completely() {
-    expect_file!["rules/example.rules"].assert_eq(&restore_input(&mut example()));
+    expect_file!["rules/example.rules"].assert_eq(&example().input());
 }
 
 #[test]
@@ -135,7 +131,7 @@ fn ipv6_has_the_same_shapes() {
     }]));
     let at = json!(["fd00:10:244:1::7 n2", "fd00:10:244::5 this"]);
     cluster.set_endpoints(&json!([{"service": "shop/web", "ports": {"http": 8080}, "at": at}]));
-    let input = restore_input(&mut cluster);
+    let input = cluster.input();
     let mut lines = input.lines();
     for expected in include_str!("rules/ipv6.rules").lines() {
         assert!(lines.any(|line| line == expected), "not found in this place: {expected}\n{input}");

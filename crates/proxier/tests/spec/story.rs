@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use proxier::chain::ChainName;
+use proxier::chain::Table;
 use proxier::family::Family;
 use proxier::option::{Host, Options};
 use proxier::plan::Layout;
@@ -14,6 +15,7 @@ use proxier::render;
 use proxier::ruleset::Ruleset;
 use proxier::tables::fake::FakeTables;
 use proxier::tables::{Tables, TablesError};
+use proxier::text;
 use proxier::world::World;
 use serde_json::Value;
 
@@ -98,6 +100,14 @@ pub(crate) fn start() -> Instant {
 pub(crate) fn holding(ruleset: &Ruleset) -> FakeTables {
     let mut tables = FakeTables::new(Layout::Single);
     tables.ensure_jumps(&proxier::jump::jumps()).unwrap();
-    tables.restore(&ruleset.restore_input()).unwrap();
+    let mut input = Vec::new();
+    for table in [Table::Filter, Table::Nat] {
+        text::begin(table, &mut input);
+        ruleset.chains(table).for_each(|chain| text::declare(chain, &mut input));
+        let rules = ruleset.rules().filter(|placed| placed.table == table);
+        rules.for_each(|placed| text::append(&placed.chain, &placed.rule, &mut input));
+        text::commit(&mut input);
+    }
+    tables.restore(&input).unwrap();
     tables
 }

@@ -73,10 +73,15 @@ pub(super) struct World {
     services: BTreeMap<u8, Shape>,
     slices: BTreeMap<(u8, u8), Vec<EndpointShape>>,
     zone: Option<bool>,
-    pub(super) large: bool,
+    large: bool,
 }
 
 impl World {
+    /// One Service with so many endpoints that rules carry no comments.
+    pub(super) fn large() -> Self {
+        Self { large: true, ..Self::default() }
+    }
+
     pub(super) fn after(history: &[Step]) -> Self {
         let mut world = Self::default();
         for step in history {
