@@ -63,11 +63,8 @@ impl Document {
 /// If the folder cannot be listed or holds no case.
 pub fn cases(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(folder).with_context(|| format!("list {}", folder.display()))?;
-    let mut cases: Vec<PathBuf> = entries
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| path.is_dir())
-        .collect();
+    let mut cases: Vec<PathBuf> =
+        entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
     ensure!(!cases.is_empty(), "no cases in {}", folder.display());
     cases.sort();
     Ok(cases)
