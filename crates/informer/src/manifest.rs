@@ -12,7 +12,7 @@ use std::ffi::{OsStr, OsString};
 
 use crate::cache::{Cache, Object};
 use crate::change::Batch;
-use crate::object::Complaint;
+use crate::object::{Complaint, NamespacedName};
 
 use file::{File, Statement};
 use kind::Identity;
@@ -27,6 +27,16 @@ pub struct Manifests {
     cache: Cache,
     /// What is wrong and has been told: it is not told again until it was right in between.
     told: BTreeSet<Complaint>,
+}
+
+/// The Service that an EndpointSlice belongs to.
+fn served(object: &Object) -> Option<NamespacedName> {
+    match object {
+        Object::EndpointSlice(slice) => {
+            Some(NamespacedName::new(slice.name.namespace.clone(), slice.service.clone()))
+        }
+        Object::Node(_) | Object::Service(_) => None,
+    }
 }
 
 impl Manifests {
@@ -76,6 +86,14 @@ impl Manifests {
                 ));
             }
         }
-        statements.into_values().flat_map(|statement| &statement.objects).cloned().collect()
+        let has_slices: BTreeSet<_> = statements
+            .values()
+            .filter(|statement| !statement.about.is_endpoints())
+            .flat_map(|statement| statement.objects.iter().filter_map(served))
+            .collect();
+        let counts = |statement: &&Statement| {
+            !(statement.about.is_endpoints() && has_slices.contains(&statement.about.name))
+        };
+        statements.into_values().filter(counts).flat_map(|statement| &statement.objects).cloned().collect()
     }
 }

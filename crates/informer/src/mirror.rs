@@ -1,6 +1,6 @@
 //! Turns legacy Endpoints into the EndpointSlices that Kubernetes' mirroring controller would make.
 //!
-//! Knows nothing of the Service: whoever writes Endpoints by hand wants them used.
+//! Knows nothing of the Service, nor whether it has slices of its own: then the Endpoints do not count.
 
 use std::net::IpAddr;
 

@@ -14,11 +14,20 @@ use crate::document::Fault;
 use crate::object::{Complaint, EndpointSlice, Fingerprint, NamespacedName, Node, Service, raw};
 use crate::{default, mirror};
 
+const ENDPOINTS: &str = "Endpoints";
+
 /// Kind and name of the object that a document is about, whether a proxy wants to see it or not.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Identity {
     kind: &'static str,
     pub(super) name: NamespacedName,
+}
+
+impl Identity {
+    /// Endpoints say again what the slices of their Service say, if it has any: then they do not count.
+    pub(super) fn is_endpoints(&self) -> bool {
+        self.kind == ENDPOINTS
+    }
 }
 
 impl fmt::Display for Identity {
@@ -139,7 +148,7 @@ fn endpoint_slice(value: &Value) -> Result<Found, Fault> {
 fn endpoints(value: &Value) -> Result<Found, Fault> {
     let mut raw: raw::Endpoints = decode(value)?;
     default::endpoints(&mut raw);
-    let about = Identity { kind: "Endpoints", name: raw.name()? };
+    let about = Identity { kind: ENDPOINTS, name: raw.name()? };
     let (slices, complaints) = mirror::mirror(&raw, fingerprint(value));
     let objects = slices.into_iter().map(|slice| Object::EndpointSlice(Arc::new(slice))).collect();
     Ok(Found { about, objects, complaints })

@@ -82,6 +82,19 @@ fn every_kind_and_every_list() {
     );
 }
 
+/// A dump of a cluster holds both; the slices know more.
+#[test]
+fn endpoints_of_a_service_with_slices_do_not_count() {
+    let endpoints = "apiVersion: v1\nkind: Endpoints\nmetadata: {name: web}\nsubsets: [{addresses: [{ip: 10.1.0.1}], ports: [{port: 80}]}]\n";
+    let slice = "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: web-x, labels: {kubernetes.io/service-name: web}}\naddressType: IPv4\n";
+    let mut manifests = Manifests::default();
+    assert_eq!(after(&mut manifests, "a.yaml", endpoints), ["+slice default/web-mirrored-ipv4-0 of web"]);
+    let both = ["-slice default/web-mirrored-ipv4-0", "+slice default/web-x of web"];
+    assert_eq!(after(&mut manifests, "b.yaml", slice), both);
+    let back = ["+slice default/web-mirrored-ipv4-0 of web", "-slice default/web-x"];
+    assert_eq!(after_removal(&mut manifests, "b.yaml"), back);
+}
+
 #[test]
 fn what_is_not_proxied_is_deleted() {
     let mut manifests = Manifests::default();
