@@ -83,8 +83,9 @@ fuzz: setup ## all fuzz targets, for FUZZ_SECONDS each
 	  echo "$$target: $$(sed -n 's/^stat::number_of_executed_units: *//p' $$target.log) inputs, no law broken"; \
 	done
 
-bench: ## all benchmarks
-	cargo bench --locked --workspace --benches
+bench: build ## what a conntrack table of 200,000 entries costs (root); better on an idle machine
+	cargo build --locked --profile test -p e2e --bin conntrack
+	KUBE_PROXY=$(CARGO_TARGET_DIR)/release/kube-proxy $(BIN)/conntrack --costs
 
 clean: ## removes everything that was built
 	cargo clean
