@@ -134,4 +134,6 @@ impl Flags {
 }
 
 #[cfg(test)]
+mod reference;
+#[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! What recording does to values, read as a scraper reads them.
 
+mod reference;
 mod table;
 
 use std::collections::BTreeMap;

@@ -39,7 +39,7 @@ pub(super) static FLAGS: &[Flag] = &[
         "config-sync-period",
         "15m0s",
         Set::Duration(|t, v| t.config.config_sync_period = v),
-        "How often all objects of the API server are looked at again.",
+        "Without effect: nothing is looked at again without a reason. Must be positive.",
     ),
     Flag::new(
         "feature-gates",
