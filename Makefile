@@ -84,8 +84,6 @@ fuzz: setup ## all fuzz targets, for FUZZ_SECONDS each
 	done
 
 bench: build ## what a conntrack table of 200,000 entries costs (root); better on an idle machine
-	cargo build --locked --profile test -p e2e --bin conntrack
-	KUBE_PROXY=$(CARGO_TARGET_DIR)/release/kube-proxy $(BIN)/conntrack --costs
 	cargo test --locked --release -p conntrack --features io --test kernel -- --ignored --nocapture
 
 clean: ## removes everything that was built

@@ -8,6 +8,8 @@ mod netlink;
 pub mod queue;
 pub mod table;
 
+pub mod crowd;
+
 pub mod sender;
 pub mod sink;
 

@@ -159,14 +159,16 @@ impl<T: Tables> FamilySync<T> {
         match result {
             Ok(report) => {
                 self.pace.succeeded(end);
-                self.look_after_flows(&report);
+                self.look_after_flows(&report, clock);
                 log_success(self.family(), &report, end - begin);
                 self.show(&report, end - begin);
             }
             Err(error) => {
                 self.pace.failed(end);
                 self.remember(Cause::AfterFailure);
-                self.outlook.metrics.sync_failed(kind, failure(&error), end - begin);
+                let failure = failure(&error);
+                self.look_after_attempt(failure);
+                self.outlook.metrics.sync_failed(kind, failure, end - begin);
                 self.log_failure(&error);
             }
         }
@@ -183,11 +185,21 @@ impl<T: Tables> FamilySync<T> {
     }
 
     /// Conntrack entries are looked at after the rules are there, by a thread of its own.
-    fn look_after_flows(&mut self, report: &Report) {
+    fn look_after_flows(&mut self, report: &Report, clock: fn() -> Instant) {
         let Some(flows) = &self.flows else { return };
+        let begin = clock();
         let generation = self.frontends.committed(&self.proxier, &report.changed, &self.host);
         let cause = std::mem::replace(&mut self.cause, Cause::Incremental);
         flows.committed(flow_family(self.family()), generation, cause);
+        info!(v = 4, ipFamily = %self.family(), took = ?(clock() - begin), "Handed over to the conntrack thread");
+    }
+
+    /// A restore that failed may have been in place in part, and have let in flows.
+    fn look_after_attempt(&self, failure: Failure) {
+        if let (Some(flows), Failure::Restore) = (&self.flows, failure) {
+            let attempted = Frontends::attempted(&self.proxier, &self.host);
+            flows.failed(flow_family(self.family()), attempted);
+        }
     }
 
     /// The first commit looks at everything anyway, whatever happens before it.

@@ -11,7 +11,6 @@ use informer::object::{NamespacedName, Protocol};
 use proxier::endpoint::Endpoint;
 use proxier::family::Family;
 use proxier::option::{Host, Options};
-use proxier::plan::Installed;
 use proxier::proxier::Proxier;
 use proxier::render::Reachability;
 use proxier::service;
@@ -42,9 +41,19 @@ impl Frontends {
         }
     }
 
+    /// Describes what a sync that failed would have committed, as if all of it delivered.
+    pub(crate) fn attempted(proxier: &Proxier, host: &Host) -> Generation {
+        const DELIVERING: Reachability = Reachability { any: true, internal: true, external: true };
+        let services = proxier.world().services();
+        Generation {
+            service_ports: services.flat_map(|(name, _)| udp_ports(proxier, name, |_| DELIVERING)).collect(),
+            node_addresses: node_addresses(proxier.world().family(), proxier.options(), host),
+        }
+    }
+
     fn update(&mut self, proxier: &Proxier, service: &NamespacedName) {
         let Some(installed) = proxier.installed() else { return };
-        let ports = udp_ports(proxier, installed, service);
+        let ports = udp_ports(proxier, service, |name| installed.reachability(name));
         if ports.is_empty() {
             self.by_service.remove(service);
         } else {
@@ -55,16 +64,15 @@ impl Frontends {
 
 fn udp_ports(
     proxier: &Proxier,
-    installed: &Installed,
     service: &NamespacedName,
+    reachability: impl Fn(&service::ServicePortName) -> Reachability,
 ) -> BTreeMap<Arc<str>, Arc<ServicePort>> {
     let world = proxier.world();
     let endpoints = world.endpoints(service);
     let ports = world.service_ports(service).iter().filter(|(name, _)| name.protocol == Protocol::Udp);
     let describe = |(name, port): &(service::ServicePortName, service::ServicePort)| {
         let serving = endpoints.get(&(name.port.as_str(), name.protocol)).map_or(&[][..], Vec::as_slice);
-        let reachability = installed.reachability(name);
-        let described = describe(port, serving, reachability, proxier.options());
+        let described = describe(port, serving, reachability(name), proxier.options());
         (Arc::from(name.to_string()), Arc::new(described))
     };
     ports.map(describe).collect()

@@ -21,6 +21,8 @@ use crate::snapshot::Snapshot;
 #[derive(Debug)]
 pub struct Agenda {
     ledgers: BTreeMap<Family, Ledger>,
+    /// What commits that failed may have let in, until one succeeds.
+    attempted: BTreeMap<Family, Look>,
     full_look_each: Duration,
 }
 
@@ -28,13 +30,13 @@ impl Agenda {
     /// An empty agenda. `full_look_each` is the time between two looks at everything without other reason: one
     /// hour, give or take some minutes, so that not all nodes look at the same time.
     pub fn new(full_look_each: Duration) -> Agenda {
-        Agenda { ledgers: BTreeMap::new(), full_look_each }
+        Agenda { ledgers: BTreeMap::new(), attempted: BTreeMap::new(), full_look_each }
     }
 
     /// Takes note of a commit that succeeded.
     pub fn committed(&mut self, now: Instant, family: Family, generation: &Generation, cause: Cause) {
         let snapshot = Arc::new(Snapshot::new(family, generation));
-        let look = match self.ledgers.get(&family) {
+        let mut look = match self.ledgers.get(&family) {
             Some(ledger) => {
                 let mut look = changes(ledger.snapshot(), &snapshot);
                 if cause != Cause::Incremental {
@@ -44,10 +46,22 @@ impl Agenda {
             }
             None => Look::everything(),
         };
+        look.merge(&self.attempted.remove(&family).unwrap_or_default());
         let full_look_at = now + self.full_look_each;
         let ledger =
             self.ledgers.entry(family).or_insert_with(|| Ledger::new(snapshot.clone(), full_look_at));
         ledger.renew(snapshot, Fresh { since: now, cause, look });
+    }
+
+    /// Takes note of a commit that failed: any part of it may be in the kernel, and has let in flows to backends of
+    /// front ends that the next commit may not have any more. To be followed by one with [`Cause::AfterFailure`].
+    pub fn failed(&mut self, family: Family, generation: &Generation) {
+        let attempted = Snapshot::new(family, generation);
+        let nothing = Snapshot::new(family, &Generation::default());
+        let committed = self.ledgers.get(&family).map_or(&nothing, |ledger| ledger.snapshot());
+        // As if all of it had come and gone: what it adds to the last commit has left.
+        let Look { former, .. } = changes(&attempted, committed);
+        self.attempted.entry(family).or_default().merge(&Look { former, ..Look::default() });
     }
 
     /// The rules committed last.

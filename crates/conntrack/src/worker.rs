@@ -27,16 +27,19 @@ use crate::snapshot::Snapshot;
 /// The thread. Dropping it ends it: what it is doing is abandoned within a moment.
 #[derive(Debug)]
 pub struct Worker {
-    inbox: Option<Sender<Committed>>,
+    inbox: Option<Sender<Commit>>,
     stopping: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
-struct Committed {
+struct Commit {
     family: Family,
     generation: Generation,
-    cause: Cause,
+    result: Result<Cause, Failed>,
 }
+
+/// The commit failed, and may be in place in part.
+struct Failed;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -58,9 +61,20 @@ impl Worker {
     ///
     /// `generation` is the whole of what was committed for the family, not the difference.
     pub fn committed(&self, family: Family, generation: Generation, cause: Cause) {
+        self.send(Commit { family, generation, result: Ok(cause) });
+    }
+
+    /// To be called after each commit that failed while it was being written, with what it should have become.
+    /// Returns at once. Nothing is looked at before a commit succeeds, but it will then be known what flows may have
+    /// been let in meanwhile.
+    pub fn failed(&self, family: Family, generation: Generation) {
+        self.send(Commit { family, generation, result: Err(Failed) });
+    }
+
+    fn send(&self, commit: Commit) {
         if let Some(inbox) = &self.inbox {
             // It fails only if the thread panicked, and then there is nobody to look at it.
-            let _ = inbox.send(Committed { family, generation, cause });
+            let _ = inbox.send(commit);
         }
     }
 }
@@ -79,7 +93,7 @@ impl Drop for Worker {
 /// What the thread owns besides the kernel.
 struct Desk {
     agenda: Agenda,
-    inbox: Receiver<Committed>,
+    inbox: Receiver<Commit>,
     stopping: Arc<AtomicBool>,
 }
 
@@ -90,7 +104,7 @@ impl Desk {
             let now = Instant::now();
             let next = self.agenda.next().map_or(HOUR, |next| next.saturating_duration_since(now));
             match self.inbox.recv_timeout(next) {
-                Ok(committed) => self.note(committed),
+                Ok(commit) => self.note(commit),
                 Err(RecvTimeoutError::Timeout) => self.pass(&mut kernel, &mut filtering, &mut on_report),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -114,16 +128,19 @@ impl Desk {
         }
     }
 
-    fn note(&mut self, committed: Committed) {
-        let Committed { family, generation, cause } = committed;
-        self.agenda.committed(Instant::now(), family, &generation, cause);
+    fn note(&mut self, commit: Commit) {
+        let Commit { family, generation, result } = commit;
+        match result {
+            Ok(cause) => self.agenda.committed(Instant::now(), family, &generation, cause),
+            Err(Failed) => self.agenda.failed(family, &generation),
+        }
     }
 }
 
 impl Surroundings for Desk {
     fn newest(&mut self, family: Family) -> Option<Arc<Snapshot>> {
-        while let Ok(committed) = self.inbox.try_recv() {
-            self.note(committed);
+        while let Ok(commit) = self.inbox.try_recv() {
+            self.note(commit);
         }
         self.agenda.snapshot(family)
     }

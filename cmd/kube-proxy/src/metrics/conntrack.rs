@@ -61,13 +61,10 @@ impl ConntrackMetrics {
     /// A pass ended. One that was stopped by shutdown does not count.
     pub(crate) fn passed(&self, report: &Report) {
         let (family, findings) = (report.family.to_string(), &report.findings);
-        match findings.end {
-            End::Stopped => return,
-            End::Complete | End::Busy => {
-                self.durations.with_label_values(&[&family]).observe(findings.duration.as_secs_f64());
-            }
-            End::Doubtful | End::Failed(_) => {}
+        if findings.end == End::Stopped {
+            return;
         }
+        self.durations.with_label_values(&[&family]).observe(findings.duration.as_secs_f64());
         // An entry that is gone is as good as deleted.
         let deleted = u64::try_from(findings.deleted() + findings.gone()).expect("entries fit in memory");
         self.deleted.with_label_values(&[&family]).inc_by(deleted);

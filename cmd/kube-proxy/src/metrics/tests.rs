@@ -6,7 +6,10 @@ mod table;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ::conntrack::report::{End, Findings, Occasion};
+use ::conntrack::flow::{Flow, Protocol, Status, Tuple, Zone};
+use ::conntrack::kernel::{Error, Outcome};
+use ::conntrack::report::{End, Findings, Occasion, Stale};
+use ::conntrack::stale::{Delete, Keep, Verdict};
 use config::Gates;
 use informer::api::Exchange;
 use informer::change::Change;
@@ -146,17 +149,28 @@ fn a_packet_counter_that_cannot_be_read_is_left_out() {
 #[test]
 fn passes_over_conntrack_are_counted_by_end() {
     let (registry, metrics) = started();
-    for end in [End::Complete, End::Stopped, End::Doubtful, End::Busy] {
+    let failed = [
+        Error::Unavailable { what: "count", errno: 1 },
+        Error::FilterRefused { errno: 22 },
+        Error::TryAgain { what: "dump", errno: 105 },
+    ];
+    let ends = [End::Complete, End::Stopped, End::Doubtful, End::Busy];
+    for end in ends.into_iter().chain(failed.map(End::Failed)) {
         metrics.conntrack.passed(&conntrack_report(end));
     }
     check(
         &registry,
         &[
-            r#"kubeproxy_conntrack_reconciler_sync_duration_seconds_count{ip_family="IPv4"} 2"#,
-            r#"kubeproxy_conntrack_reconciler_deleted_entries_total{ip_family="IPv4"} 0"#,
-            r#"kubeproxy_conntrack_passes_total{cause="hourly",ip_family="IPv4"} 3"#,
+            r#"kubeproxy_conntrack_reconciler_sync_duration_seconds_count{ip_family="IPv4"} 6"#,
+            r#"kubeproxy_conntrack_reconciler_sync_duration_seconds_sum{ip_family="IPv4"} 1.5"#,
+            r#"kubeproxy_conntrack_reconciler_deleted_entries_total{ip_family="IPv4"} 12"#,
+            r#"kubeproxy_conntrack_entries_seen_total{ip_family="IPv4"} 30"#,
+            r#"kubeproxy_conntrack_passes_total{cause="hourly",ip_family="IPv4"} 6"#,
             r#"kubeproxy_conntrack_failures_total{ip_family="IPv4",reason="table changed"} 1"#,
             r#"kubeproxy_conntrack_failures_total{ip_family="IPv4",reason="delete failed"} 1"#,
+            r#"kubeproxy_conntrack_failures_total{ip_family="IPv4",reason="unavailable"} 1"#,
+            r#"kubeproxy_conntrack_failures_total{ip_family="IPv4",reason="filter refused"} 1"#,
+            r#"kubeproxy_conntrack_failures_total{ip_family="IPv4",reason="kernel"} 1"#,
             r#"kubeproxy_conntrack_pending_front_ends{ip_family="IPv4"} 2"#,
         ],
     );
@@ -273,14 +287,37 @@ fn report(kind: Kind) -> Report {
     }
 }
 
+/// One entry deleted and one gone, of five; one more was refused.
 fn conntrack_report(end: End) -> ::conntrack::report::Report {
+    let outcomes = [Outcome::Deleted, Outcome::Gone, Outcome::Refused(22)];
+    let findings = Findings {
+        end,
+        duration: Duration::from_millis(250),
+        verdicts: [(Verdict::Keep(Keep::Serving), 2), (Verdict::Delete(Delete::NotServing), 3)].into(),
+        stale: outcomes.map(stale).into(),
+        ..Findings::default()
+    };
     ::conntrack::report::Report {
         family: ::conntrack::flow::Family::V4,
         occasion: Occasion::Hourly,
-        findings: Findings { end, ..Findings::default() },
+        findings,
         pending: 2,
         failure: None,
     }
+}
+
+fn stale(outcome: Outcome) -> Stale {
+    let [client, address, backend] =
+        ["10.0.0.1:40001", "10.96.0.10:53", "10.1.0.7:53"].map(|text| text.parse().unwrap());
+    let tuple = |from, to| Tuple::new(Protocol::UDP, from, to).unwrap();
+    let flow = Flow {
+        orig: tuple(client, address),
+        reply: tuple(backend, client),
+        status: Status::default(),
+        id: 1,
+        zone: Zone::Default,
+    };
+    Stale { flow, reason: Delete::NotServing, outcome: Some(outcome) }
 }
 
 fn exchange(method: &str, is_watch: bool, code: Option<u16>) -> Exchange {

@@ -190,6 +190,43 @@ fn what_led_to_any_former_backend_is_retired_however_many_passes_failed() {
 }
 
 #[test]
+fn what_led_to_a_backend_that_was_never_committed_is_retired_too() {
+    let mut node = quiet(OLD, &[STALE]);
+    node.kernel.entries.extend([
+        entry("10.0.0.2:40002>10.96.0.10:53>10.1.0.8:53"),
+        entry("10.0.0.3:40003>10.96.0.10:53>10.1.0.9:53 replied"),
+        entry("10.0.0.4:40004>10.96.0.11:53>10.1.0.8:53"),
+        entry("10.0.0.5:40005>10.96.0.10:53>198.51.100.1:53"),
+    ]);
+    node.agenda.failed(Family::V4, &generation("dns 10.96.0.10:53 10.96.0.11:53 = 10.1.0.8:53"));
+    node.agenda.failed(Family::V4, &generation("dns 10.96.0.10:53 = 10.1.0.9:53"));
+    node.wait(seconds(60));
+    assert_eq!(node.times(), []);
+    node.commit_with("", Cause::AfterFailure);
+    node.wait(seconds(60));
+    assert_eq!(node.left(), ["10.0.0.5:40005>198.51.100.1:53"]);
+}
+
+#[test]
+fn a_first_commit_that_failed_counts_as_well() {
+    let mut node = Rehearsal::new([entry(STALE)]);
+    node.agenda.failed(Family::V4, &generation(OLD));
+    node.commit_with("", Cause::FirstSync);
+    node.settle_now();
+    assert!(node.left().is_empty());
+}
+
+#[test]
+fn a_commit_that_failed_and_then_succeeded_deletes_nothing_right() {
+    let mut node = quiet(OLD, &[]);
+    node.kernel.entries = vec![entry("10.0.0.2:40002>10.96.0.10:53>10.1.0.8:53")];
+    node.agenda.failed(Family::V4, &generation(NEW));
+    node.commit_with(NEW, Cause::AfterFailure);
+    node.wait(seconds(60));
+    assert_eq!(node.left(), ["10.0.0.2:40002>10.1.0.8:53"]);
+}
+
+#[test]
 fn a_commit_during_a_pass_is_not_cleared_by_it() {
     let mut node = quiet(OLD, &[STALE]);
     node.commit(NEW);

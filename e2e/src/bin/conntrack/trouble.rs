@@ -5,11 +5,10 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::net::{Ipv4Addr, TcpStream};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, sleep};
+use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -22,44 +21,11 @@ use e2e::flow::service::Target::ClusterIp;
 use e2e::flow::service::{PORTS, Service, pod_address, pods};
 use e2e::flow::sink::Manner;
 use e2e::flow::stage::{CONFIG, INTERVAL, Stage};
-use e2e::flow::table::{self, New};
 use rustix::fs::{XattrFlags, setxattr};
 use tempfile::TempDir;
 
 use crate::Outcome;
 use crate::check;
-
-/// The rules cannot be written when an endpoint is replaced; the next attempt succeeds.
-pub(crate) fn failed_restore(family: Family) -> Outcome {
-    let tools = TempDir::with_prefix("kp-failing-").context("make a folder for a tool")?;
-    let failing = tools.path().join("failing");
-    failing_restore(tools.path(), &failing)?;
-    let setup = Setup { config: CONFIG.to_owned(), tools: Some(tools.path().to_owned()), ..Setup::default() };
-    let stage = Stage::start_with(setup)?;
-    let senders =
-        check::at_first_pod(&stage, family, &Service::new(&pods(&[0])), (&stage.client, ClusterIp))?;
-
-    fs::write(&failing, "").context("make the tool fail")?;
-    let before = stage.daemon.commits(family)?;
-    let service = Service::new(&pods(&[1]));
-    stage.manifests.put(&service.file(), &service.yaml())?;
-    stage.daemon.says("failing on purpose", 0)?;
-    ensure!(stage.daemon.commits(family)? == before, "the rules were written");
-    fs::remove_file(&failing).context("make the tool work")?;
-    let commit = stage.daemon.committed(family, before)?;
-    check::moves(&stage, &senders, [0, 1], commit).map(Some)
-}
-
-fn failing_restore(folder: &Path, failing: &Path) -> Result<()> {
-    let (program, tool) = (Backend::Nft.program(), folder.join("iptables-restore"));
-    let script = format!(
-        "#!/bin/sh\n[ -e {} ] && {{ echo failing on purpose >&2; exit 1; }}\nexec {} iptables-restore \"$@\"\n",
-        failing.display(),
-        program.display()
-    );
-    fs::write(&tool, script).context("write a tool")?;
-    fs::set_permissions(&tool, fs::Permissions::from_mode(0o755)).context("make a tool")
-}
 
 /// Somebody flushes the rules, and clients start before they are back.
 pub(crate) fn flushed_rules(family: Family) -> Outcome {
@@ -155,63 +121,6 @@ impl Rule {
         let mut change = stage.node.command(Backend::Nft.program());
         run(change.args(["iptables", "-t", "mangle", action]).args(&self.0)).context("queue packets")?;
         Ok(())
-    }
-}
-
-/// The hash table seems to be resized again and again during the first looks. Its size is the whole machine's, so the
-/// daemon is shown a file in its place.
-pub(crate) fn resize(family: Family) -> Outcome {
-    const ENTRIES: u32 = 2000;
-    const LIMIT: Duration = Duration::from_millis(2500);
-    let folder = TempDir::with_prefix("kp-buckets-").context("make a folder")?;
-    let buckets = folder.path().join("buckets");
-    fs::write(&buckets, "262144\n").context("write the number of buckets")?;
-    let show = format!(
-        "mount --bind {} /proc/sys/net/netfilter/nf_conntrack_buckets && exec \"$@\"",
-        buckets.display()
-    );
-    let setup = Setup {
-        config: CONFIG.to_owned(),
-        through: ["sh", "-c", &show, "sh"].map(OsString::from).to_vec(),
-        ..Setup::default()
-    };
-    let stage = Stage::start_with(setup)?;
-    let service = Service::new(&pods(&[0]));
-    let senders = check::at_first_pod(&stage, family, &service, (&stage.client, ClusterIp))?;
-    let front_end = service.address(family, ClusterIp, Manner::Silent);
-    let backend: SocketAddr = (pod_address(family, 0), PORTS[0]).into();
-    let client = |port: u32| SocketAddr::from(([10, 9, 0, 1], u16::try_from(port).expect("a port")));
-    table::make(&stage.node, (1..=ENTRIES).map(|port| New::udp(client(port), front_end, 1).to(backend)))?;
-
-    let ended = AtomicBool::new(false);
-    let commit = thread::scope(|scope| {
-        scope.spawn(|| resize_until(&buckets, &ended));
-        let commit = stage.put(family, &Service::new(&pods(&[1])));
-        sleep(Duration::from_millis(700));
-        ended.store(true, Ordering::Relaxed);
-        commit
-    })?;
-    let took = check::arrives_within(&stage, &senders, 1, commit, LIMIT)?;
-    let doubted = stage.daemon.count("the conntrack table changed under each dump")?;
-    ensure!(doubted == 1, "the resize was noticed {doubted} times; the log:\n{}", stage.daemon.tail());
-    check::sleep_until(commit + LIMIT);
-    let left =
-        stage.entries(&[front_end])?.into_iter().filter(|entry| entry.flow.backend() == backend).count();
-    ensure!(left == 0, "{left} stale entries are left");
-    let complete = stage.daemon.count(&format!("{family} change: "))?;
-    ensure!(complete >= 2, "the look was not repeated; the log:\n{}", stage.daemon.tail());
-    Ok(Some(took))
-}
-
-/// Each number is new, so that no two looks see the same by chance.
-fn resize_until(buckets: &Path, ended: &AtomicBool) {
-    for size in 262_144.. {
-        if ended.load(Ordering::Relaxed) {
-            return;
-        }
-        // Written in place, since the daemon sees this very file.
-        fs::write(buckets, format!("{size}\n")).expect("the file was there a moment ago");
-        sleep(Duration::from_micros(300));
     }
 }
 

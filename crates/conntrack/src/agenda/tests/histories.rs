@@ -22,7 +22,8 @@ const ENOBUFS: Error = Error::TryAgain { what: "dump", errno: 105 };
 #[derive(Clone, Debug)]
 enum Event {
     Commit(Generation),
-    FailedCommit,
+    /// Any part of it is in the kernel from then on.
+    FailedCommit(Generation),
     Flush,
     Packet(Packet),
     /// A packet that got its verdict and leaves its entry later.
@@ -48,7 +49,8 @@ struct World {
     committed: Snapshot,
     /// What the kernel has: the committed rules, or none after a flush.
     flushed: bool,
-    failed: bool,
+    /// What failed commits since then may have put in place instead, here and there.
+    attempted: Vec<Snapshot>,
     in_flight: VecDeque<(Instant, Entry)>,
     contradicted: BTreeMap<u32, bool>,
     next_id: u32,
@@ -65,7 +67,7 @@ impl World {
             node,
             committed: Snapshot::new(Family::V4, &generation),
             flushed: false,
-            failed: false,
+            attempted: Vec::new(),
             in_flight: VecDeque::new(),
             contradicted: BTreeMap::new(),
             next_id: 0,
@@ -75,7 +77,7 @@ impl World {
     fn happen(&mut self, event: Event) {
         match event {
             Event::Commit(generation) => self.commit(&generation),
-            Event::FailedCommit => self.failed = true,
+            Event::FailedCommit(generation) => self.fail(&generation),
             Event::Flush => self.flushed = true,
             Event::Packet(packet) => {
                 let entry = self.entry_of(packet);
@@ -93,20 +95,32 @@ impl World {
     }
 
     fn commit(&mut self, generation: &Generation) {
-        let cause = match (self.flushed, self.failed) {
+        let cause = match (self.flushed, self.attempted.is_empty()) {
             (true, _) => Cause::AfterFlush,
-            (false, true) => Cause::AfterFailure,
-            (false, false) => Cause::Incremental,
+            (false, false) => Cause::AfterFailure,
+            (false, true) => Cause::Incremental,
         };
-        (self.flushed, self.failed) = (false, false);
+        self.flushed = false;
+        self.attempted.clear();
         self.node.agenda.committed(self.node.now, Family::V4, generation, cause);
         self.committed = Snapshot::new(Family::V4, generation);
         self.note();
     }
 
+    fn fail(&mut self, generation: &Generation) {
+        self.node.agenda.failed(Family::V4, generation);
+        self.attempted.push(Snapshot::new(Family::V4, generation));
+    }
+
+    /// The rules that a packet may meet: after failures, those of any attempt.
+    fn rules_for(&self, packet: Packet) -> &Snapshot {
+        let among = packet.choice % (self.attempted.len() + 1);
+        self.attempted.get(among).unwrap_or(&self.committed)
+    }
+
     /// What the rules make of the first packet of a flow: nothing if they refuse it.
     fn entry_of(&mut self, packet: Packet) -> Option<Entry> {
-        let front_end = self.committed.front_end(packet.destination).filter(|_| !self.flushed);
+        let front_end = self.rules_for(packet).front_end(packet.destination).filter(|_| !self.flushed);
         let ours = packet.protocol == Protocol::UDP && packet.zone == Zone::Default;
         let backend = match front_end.filter(|_| ours) {
             Some((_, claims)) if claims.delivery() == Delivery::Refusing => return None,
@@ -215,7 +229,7 @@ fn any_event() -> impl Strategy<Value = Event> {
     ];
     prop_oneof![
         6 => any_generation().prop_map(Event::Commit),
-        1 => Just(Event::FailedCommit),
+        2 => any_generation().prop_map(Event::FailedCommit),
         1 => Just(Event::Flush),
         10 => any_packet().prop_map(Event::Packet),
         2 => (any_packet(), 0u64..1500).prop_map(|(p, ms)| Event::InFlight(p, Duration::from_millis(ms))),

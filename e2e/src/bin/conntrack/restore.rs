@@ -1,0 +1,113 @@
+//! Turns an iptables-restore that fails into flows that recover once it works.
+//!
+//! Does not know of other failures.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use e2e::backend::{Backend, Family};
+use e2e::flow::daemon::Setup;
+use e2e::flow::service::Target::ClusterIp;
+use e2e::flow::service::{Service, pods};
+use e2e::flow::stage::{CONFIG, Stage};
+use tempfile::TempDir;
+
+use crate::Outcome;
+use crate::check;
+
+/// What the tool says when it fails.
+const COMPLAINT: &str = "failing on purpose";
+
+/// The rules cannot be written when an endpoint is replaced; the next attempt succeeds.
+pub(crate) fn fails(family: Family) -> Outcome {
+    let tool = Tool::new(family)?;
+    let stage = tool.stage()?;
+    let senders =
+        check::at_first_pod(&stage, family, &Service::new(&pods(&[0])), (&stage.client, ClusterIp))?;
+
+    tool.becomes(Failing::Before)?;
+    let before = stage.daemon.commits(family)?;
+    let service = Service::new(&pods(&[1]));
+    stage.manifests.put(&service.file(), &service.yaml())?;
+    stage.daemon.says(COMPLAINT, 0)?;
+    ensure!(stage.daemon.commits(family)? == before, "the rules were written");
+    tool.works()?;
+    let commit = stage.daemon.committed(family, before)?;
+    check::moves(&stage, &senders, [0, 1], commit).map(Some)
+}
+
+/// Rules of a service are written although the tool says that it failed. Clients reach its endpoint by them, and then
+/// the service is deleted, before any commit succeeded that had it.
+pub(crate) fn fails_after_writing(family: Family) -> Outcome {
+    let tool = Tool::new(family)?;
+    let stage = tool.stage()?;
+    tool.becomes(Failing::After)?;
+    let before = stage.daemon.commits(family)?;
+    let service = Service::new(&pods(&[0]));
+    stage.manifests.put(&service.file(), &service.yaml())?;
+    let tried = stage.daemon.says(COMPLAINT, 0)?;
+    let senders = stage.clients(&stage.client, family, &service, ClusterIp)?;
+    stage.arrive(&senders, 0, tried)?;
+    stage.manifests.remove(&service.file())?;
+    // The attempt that removes its rules fails as well; the one after it finds nothing to write.
+    let commit = stage.daemon.committed(family, before)?;
+    check::is_silent(&stage, &senders, 0, commit).map(Some)
+}
+
+/// The iptables-restore of a family that fails as long as it is told to.
+struct Tool {
+    folder: TempDir,
+    failing: PathBuf,
+}
+
+/// When it fails.
+#[derive(Clone, Copy)]
+enum Failing {
+    /// Before it has written anything.
+    Before,
+    /// When all is written.
+    After,
+}
+
+impl Tool {
+    fn new(family: Family) -> Result<Tool> {
+        let folder = TempDir::with_prefix("kp-failing-").context("make a folder for a tool")?;
+        let failing = folder.path().join("failing");
+        write(folder.path(), &family.tool("-restore"), &failing)?;
+        Ok(Tool { folder, failing })
+    }
+
+    fn stage(&self) -> Result<Stage> {
+        let tools = Some(self.folder.path().to_owned());
+        Stage::start_with(Setup { config: CONFIG.to_owned(), tools, ..Setup::default() })
+    }
+
+    fn becomes(&self, failing: Failing) -> Result<()> {
+        let word = match failing {
+            Failing::Before => "before",
+            Failing::After => "after",
+        };
+        fs::write(&self.failing, word).context("make the tool fail")
+    }
+
+    fn works(&self) -> Result<()> {
+        fs::remove_file(&self.failing).context("make the tool work")
+    }
+}
+
+fn write(folder: &Path, name: &str, failing: &Path) -> Result<()> {
+    let (program, tool, failing) = (Backend::Nft.program(), folder.join(name), failing.display());
+    let script = format!(
+        "#!/bin/sh\n\
+         real() {{ {} {name} \"$@\"; }}\n\
+         [ -e {failing} ] || {{ real \"$@\"; exit; }}\n\
+         grep -q after {failing} && real \"$@\"\n\
+         echo {COMPLAINT} >&2\n\
+         exit 1\n",
+        program.display()
+    );
+    fs::write(&tool, script).context("write a tool")?;
+    fs::set_permissions(&tool, fs::Permissions::from_mode(0o755)).context("make a tool")
+}
