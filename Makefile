@@ -24,7 +24,7 @@ RUNNER := CARGO_TARGET_$(shell echo $(TARGET) | tr a-z- A-Z_)_RUNNER
 NOBODY := setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --
 
 .DEFAULT_GOAL := build
-.PHONY: help build demo test check unit workspace golden packets conntrack cleanup fuzz bench clean setup
+.PHONY: help build demo test check unit workspace golden packets conntrack cleanup alerts fuzz bench clean setup
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -38,7 +38,7 @@ demo: build ## Services at work, with real packets (root)
 
 test: setup ## everything below, with a count at the end (root)
 	@cargo build --locked --quiet --profile test -p e2e --bin tally
-	@MAKEFLAGS= $(BIN)/tally $(MAKE) -- check unit workspace golden packets conntrack cleanup fuzz
+	@MAKEFLAGS= $(BIN)/tally $(MAKE) -- check unit workspace golden packets conntrack cleanup alerts fuzz
 
 check: $(TOOLS)/bin/cargo-deny ## format, lints, licences and sources of dependencies
 	cargo fmt --all --check
@@ -72,6 +72,14 @@ conntrack: setup ## UDP flows across changes of Services, a line with a time for
 cleanup: setup ## what --cleanup removes and what it leaves, with both backends (root)
 	$(TESTED)
 	$(BIN)/cleanup
+
+alerts: PACKAGES += prometheus
+alerts: setup ## alerts and recording rules, with Prometheus' own tools
+	@mkdir -p $(CARGO_TARGET_DIR)/alerts
+	@sed -n '/^spec:/,$$p' manifests/observability/prometheusrule.yaml | sed '1d; s/^  //' >$(CARGO_TARGET_DIR)/alerts/rules.yaml
+	@cp manifests/observability/rules.test.yaml $(CARGO_TARGET_DIR)/alerts/
+	promtool check rules $(CARGO_TARGET_DIR)/alerts/rules.yaml
+	promtool test rules $(CARGO_TARGET_DIR)/alerts/rules.test.yaml
 
 fuzz: PACKAGES += g++
 fuzz: setup ## all fuzz targets, for FUZZ_SECONDS each
