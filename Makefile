@@ -91,7 +91,11 @@ fuzz: setup ## all fuzz targets, for FUZZ_SECONDS each
 	  echo "$$target: $$(sed -n 's/^stat::number_of_executed_units: *//p' $$target.log) inputs, no law broken"; \
 	done
 
-bench: build ## what a conntrack table of 200,000 entries costs (root); better on an idle machine
+bench: build ## what it costs, beside the least it could; BENCH_LARGE=1 for more (root, an idle machine)
+	cargo build --locked --release -p e2e --bin bench
+	rm -f $(CARGO_TARGET_DIR)/bench.json
+	KUBE_PROXY=$(CARGO_TARGET_DIR)/release/kube-proxy $(CARGO_TARGET_DIR)/release/bench --json $(CARGO_TARGET_DIR)/bench.json
+	cargo bench --locked -p proxier --bench proxier
 	cargo test --locked --release -p conntrack --features io --test kernel -- --ignored --nocapture
 
 clean: ## removes everything that was built

@@ -1,0 +1,126 @@
+//! What the pure parts cost: rendering, planning, reading back. `make bench` measures them with the kernel's part.
+
+mod cluster;
+
+use std::collections::BTreeSet;
+use std::io::{BufReader, Cursor};
+use std::time::{Duration, Instant};
+
+use divan::counter::{BytesCount, ItemsCount};
+use divan::{Bencher, black_box};
+use proxier::jump::Jump;
+use proxier::option::Host;
+use proxier::plan::{Applied, Found, Layout, StaleChains, Transaction, Wanted, plan};
+use proxier::proxier::Proxier;
+use proxier::render::{self, Context, RenderedPort};
+use proxier::tables::fake::FakeTables;
+use proxier::tables::{Tables, TablesError};
+
+const SIZES: [u32; 2] = [1_000, 10_000];
+const LAYOUTS: [Layout; 2] = [Layout::Blocks, Layout::Single];
+
+fn main() {
+    divan::main();
+}
+
+#[divan::bench(args = SIZES, sample_count = 20, sample_size = 1)]
+fn render_everything(bencher: Bencher, services: u32) {
+    let (world, options, host) = (cluster::world(services), cluster::options(), Host::default());
+    let context = Context::of(&world, &options, &host);
+    bencher.counter(ItemsCount::new(services)).bench_local(|| {
+        world.services().for_each(|(name, _)| drop(black_box(render::service(&world, name, &context))));
+    });
+}
+
+#[divan::bench]
+fn render_one_port(bencher: Bencher) {
+    let (world, options, host) = (cluster::world(10_000), cluster::options(), Host::default());
+    let context = Context::of(&world, &options, &host);
+    let name = cluster::name(5_000);
+    bencher.bench_local(|| render::service(&world, &name, &context));
+}
+
+#[divan::bench(args = LAYOUTS, sample_count = 20, sample_size = 1)]
+fn plan_everything(bencher: Bencher, layout: Layout) {
+    let (world, options, host) = (cluster::world(10_000), cluster::options(), Host::default());
+    let context = Context::of(&world, &options, &host);
+    let rendered = || -> Vec<RenderedPort> {
+        world.services().flat_map(|(name, _)| render::service(&world, name, &context)).collect()
+    };
+    bencher
+        .with_inputs(rendered)
+        .bench_local_values(|ports| transaction(ports, &Applied::Found(Found::default()), &context, layout));
+}
+
+/// From the change to what iptables-restore is fed, with 10,000 Services installed.
+#[divan::bench(args = LAYOUTS, sample_count = 50, sample_size = 1)]
+fn sync_one_endpoint(bencher: Bencher, layout: Layout) {
+    let mut proxier = Proxier::new(cluster::world(0), cluster::options(), Duration::from_secs(30));
+    cluster::changes(10_000).iter().for_each(|change| drop(proxier.apply(change)));
+    let (mut tables, host, now) = (Taken(layout), Host::default(), now());
+    proxier.sync(&mut tables, &host, now).expect("these tables take everything");
+    let mut is_replaced = false;
+    bencher.bench_local(|| {
+        is_replaced = !is_replaced;
+        proxier.apply(&cluster::set_slice(5_000, is_replaced));
+        proxier.sync(&mut tables, &host, now)
+    });
+}
+
+#[divan::bench(args = SIZES, sample_count = 20, sample_size = 1)]
+fn read_a_save(bencher: Bencher, services: u32) {
+    let mut proxier = Proxier::new(cluster::world(0), cluster::options(), Duration::ZERO);
+    cluster::changes(services).iter().for_each(|change| drop(proxier.apply(change)));
+    let mut tables = FakeTables::new(Layout::Single);
+    proxier.sync(&mut tables, &Host::default(), now()).expect("these tables take what is right");
+    let save = tables.save();
+    bencher.counter(BytesCount::of_str(&save)).bench_local(|| {
+        let mut found = Found::default();
+        found.read(BufReader::new(Cursor::new(&save))).map(|()| found)
+    });
+}
+
+fn transaction(
+    ports: Vec<RenderedPort>,
+    applied: &Applied,
+    context: &Context,
+    layout: Layout,
+) -> Transaction {
+    let fixed = render::fixed(context);
+    plan(applied, Wanted { fixed, ports, gone: BTreeSet::new(), stale: StaleChains::Delete, layout })
+}
+
+fn now() -> Instant {
+    #[expect(clippy::disallowed_methods, reason = "syncs are told the time")]
+    Instant::now()
+}
+
+/// Tables that are empty, and take everything.
+struct Taken(Layout);
+
+impl Tables for Taken {
+    fn look(&mut self) -> Result<Found, TablesError> {
+        Ok(Found::default())
+    }
+
+    fn ensure_jumps(&mut self, _: &[Jump]) -> Result<(), TablesError> {
+        Ok(())
+    }
+
+    fn layout(&self) -> Layout {
+        self.0
+    }
+
+    fn restore(&mut self, input: &[u8]) -> Result<(), TablesError> {
+        black_box(input);
+        Ok(())
+    }
+
+    fn ensure_canary(&mut self) -> Result<(), TablesError> {
+        Ok(())
+    }
+
+    fn has_canary(&mut self) -> Result<bool, TablesError> {
+        Ok(true)
+    }
+}

@@ -1,0 +1,66 @@
+//! Turns what the kernel tells of a process into memory and time on the CPU, without that of its children.
+//!
+//! Does not know the process.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+const MIB: f64 = 1024.0;
+
+/// What a process uses, and has used.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Usage {
+    /// `VmRSS`, in MiB.
+    pub(crate) resident: f64,
+    /// `VmHWM`, the most that `VmRSS` ever was, in MiB.
+    pub(crate) peak: f64,
+    /// What its threads, those that exist, have spent on CPUs so far.
+    pub(crate) cpu: Duration,
+}
+
+impl Usage {
+    /// What the process with this id uses.
+    pub(crate) fn of(pid: u32) -> Result<Usage> {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).context("read a process's status")?;
+        let mebibytes =
+            |name| kilobytes(&status, name).with_context(|| format!("no {name}")).map(|kb| kb / MIB);
+        Ok(Usage { resident: mebibytes("VmRSS")?, peak: mebibytes("VmHWM")?, cpu: cpu(pid)? })
+    }
+}
+
+fn kilobytes(status: &str, name: &str) -> Option<f64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    line.trim().strip_suffix(" kB")?.parse().ok()
+}
+
+/// In nanoseconds, where `stat` has hundredths of a second.
+fn cpu(pid: u32) -> Result<Duration> {
+    let mut total = 0;
+    for thread in fs::read_dir(format!("/proc/{pid}/task")).context("list a process's threads")? {
+        // A thread may end meanwhile.
+        let Ok(text) = fs::read_to_string(thread?.path().join("schedstat")) else { continue };
+        let spent: Option<u64> = text.split(' ').next().and_then(|text| text.parse().ok());
+        total += spent.context("read a thread's schedstat")?;
+    }
+    Ok(Duration::from_nanos(total))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_uses_something() {
+        let usage = Usage::of(std::process::id()).unwrap();
+        assert!(usage.resident > 0.0 && usage.peak >= usage.resident && usage.cpu > Duration::ZERO);
+    }
+
+    #[test]
+    fn status_is_read() {
+        let status = "VmPeak:\t  9000 kB\nVmHWM:\t  2048 kB\nVmRSS:\t  1024 kB\n";
+        assert_eq!(kilobytes(status, "VmHWM"), Some(2048.0));
+        assert_eq!(kilobytes(status, "VmSwap"), None);
+    }
+}
