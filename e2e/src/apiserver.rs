@@ -7,6 +7,7 @@ mod kind;
 mod query;
 mod selector;
 
+mod event;
 mod fault;
 mod status;
 mod store;

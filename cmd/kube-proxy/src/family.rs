@@ -17,6 +17,7 @@ use proxier::proxier::{Kind, Proxier, Report};
 use proxier::tables::{Tables, TablesError};
 use tracing::{error, info, warn};
 
+use crate::event::{Events, Happening};
 use crate::frontends::Frontends;
 use crate::health::node_port;
 use crate::metrics::{Failure, FamilyMetrics};
@@ -44,6 +45,7 @@ pub(crate) struct FamilySync<T> {
 pub(crate) struct Outlook {
     pub(crate) metrics: FamilyMetrics,
     pub(crate) health: SharedHealth,
+    pub(crate) events: Events,
     pub(crate) node_ports: NodePorts,
 }
 
@@ -181,6 +183,7 @@ impl<T: Tables> FamilySync<T> {
         outlook.health.lock().updated(self.proxier.world().family(), serve::now());
         for error in outlook.node_ports.set(&node_port::checks(self.proxier.world())) {
             error!(ipFamily = %self.proxier.world().family(), err = %error, "Failed to start healthcheck");
+            outlook.events.tell(Happening::from(&error));
         }
     }
 

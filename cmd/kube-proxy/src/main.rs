@@ -2,6 +2,7 @@
 
 mod cleanup;
 mod config_file;
+mod event;
 mod family;
 mod flags;
 mod flows;

@@ -12,6 +12,7 @@ use proxier::option::NodePortAddresses;
 use proxier::{host, nfacct};
 use tracing::error;
 
+use crate::event::{Events, Happening};
 use crate::family::Outlook;
 use crate::health::{Health, Moment};
 use crate::log::Log;
@@ -33,6 +34,7 @@ pub(crate) struct Outside {
     registry: Registry,
     pub(crate) metrics: Metrics,
     pub(crate) health: SharedHealth,
+    pub(crate) events: Events,
     has_health_server: bool,
     servers: Servers,
     build: Build,
@@ -44,7 +46,7 @@ impl Outside {
     ///
     /// # Errors
     /// A metric cannot be registered, or no thread can be started.
-    pub(crate) fn new(config: &Checked, about: &About) -> Result<Self> {
+    pub(crate) fn new(config: &Checked, about: &About, events: Events) -> Result<Self> {
         let registry = Registry::new();
         let build = Build { release: about.release.clone(), ..Build::default() };
         let metrics = Metrics::new(&registry, &build, &config.gates)?;
@@ -60,6 +62,7 @@ impl Outside {
             registry,
             metrics,
             health: SharedHealth::new(health),
+            events,
             has_health_server: config.healthz_bind_address.is_some(),
             servers: Servers::start(on_failure).context("can't start a thread")?,
             build,
@@ -74,6 +77,7 @@ impl Outside {
         Outlook {
             metrics: self.metrics.of_family(family, self.started.wall.timestamp()),
             health: self.health.clone(),
+            events: self.events.clone(),
             node_ports: self.servers.node_ports(addresses, health),
         }
     }
@@ -84,8 +88,11 @@ impl Outside {
     /// A page cannot be made.
     pub(crate) fn serve(&self, config: &Checked, about: About, wakes: &Sender<Wake>) -> Result<()> {
         let fail = || {
-            let wakes = wakes.clone();
-            move |error: ServeError| drop(wakes.send(Wake::Failed(error.into())))
+            let (wakes, events) = (wakes.clone(), self.events.clone());
+            move |error: ServeError| {
+                events.tell(happening(&error));
+                drop(wakes.send(Wake::Failed(error.into())));
+            }
         };
         if let Some(address) = config.healthz_bind_address {
             let counts = self.metrics.health.clone();
@@ -99,5 +106,12 @@ impl Outside {
         }
         self.servers.serve_metrics(address, pages, fail());
         Ok(())
+    }
+}
+
+fn happening(error: &ServeError) -> Happening {
+    match error {
+        ServeError::Health(cause) => Happening::HealthServerFailed { cause: cause.to_string() },
+        ServeError::Metrics(cause) => Happening::MetricsServerFailed { cause: cause.to_string() },
     }
 }

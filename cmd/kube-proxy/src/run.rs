@@ -10,9 +10,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use config::{Checked, DetectLocal};
 use informer::change::{Batch, Change};
+use proxier::host;
 use tracing::info;
 
 use crate::config_file::Watch;
+use crate::event::{Events, Happening, Reporter};
 use crate::health::Eligibility;
 use crate::node::ThisNode;
 use crate::outside::{About, Outside};
@@ -41,11 +43,12 @@ pub(crate) struct Plan {
 /// Something that is needed at the start is missing.
 pub(crate) fn run(plan: Plan, config: &Checked, about: About) -> Result<()> {
     let (wakes, woken) = mpsc::channel();
-    let outside = Outside::new(config, &about)?;
+    let (events, queue) = Events::new(Reporter::new(&plan.node_name, &host::name()));
+    let outside = Outside::new(config, &about, events)?;
     run_io(wakes.clone())?;
     let is_directory = matches!(plan.source, Source::Manifests(_));
     let patience = Patience::for_node(&plan.source, config);
-    plan.source.follow(&plan.node_name, outside.metrics.rest.clone(), wakes.clone())?;
+    plan.source.follow(&plan.node_name, outside.metrics.rest.clone(), wakes.clone(), queue)?;
     let Some(initial) = initial_state(&woken, &plan.node_name, patience)? else { return Ok(()) };
     if is_directory && initial.node(&plan.node_name).is_none() {
         // Nobody says that this node is to go.
@@ -68,6 +71,7 @@ pub(crate) fn run(plan: Plan, config: &Checked, about: About) -> Result<()> {
         watch.follow(move |ended| drop(wakes.send(Wake::Failed(ended.into()))))?;
     }
     outside.serve(config, about, &wakes)?;
+    outside.events.tell(Happening::Started);
     let node = ThisNode::new(node, outside.health.clone(), &config.detect_local);
     sync::run(initial, &woken, &node, families)
 }

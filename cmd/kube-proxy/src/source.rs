@@ -15,6 +15,7 @@ use informer::directory;
 use tokio::runtime::{Builder, Runtime};
 use tracing::{info, warn};
 
+use crate::event::{Patience, Queue};
 use crate::metrics::RestMetrics;
 use crate::sync::Wake;
 
@@ -27,14 +28,21 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    /// Follows the source until the receiver is gone. The thread ends with the process.
+    /// Follows the source until the receiver is gone, and posts `events` where it is an API server. The
+    /// thread ends with the process.
     ///
     /// # Errors
     /// The API server's kubeconfig cannot be used, or no thread could be started.
-    pub(crate) fn follow(self, node_name: &str, rest: RestMetrics, wakes: Sender<Wake>) -> Result<()> {
+    pub(crate) fn follow(
+        self,
+        node_name: &str,
+        rest: RestMetrics,
+        wakes: Sender<Wake>,
+        events: Queue,
+    ) -> Result<()> {
         match self {
             Self::Manifests(path) => follow_directory(path, wakes),
-            Self::Api(connection) => follow_api(connection, node_name.to_owned(), rest, wakes),
+            Self::Api(connection) => follow_api(connection, node_name.to_owned(), rest, wakes, events),
         }
     }
 }
@@ -58,11 +66,16 @@ fn follow_api(
     node_name: String,
     rest: RestMetrics,
     wakes: Sender<Wake>,
+    events: Queue,
 ) -> Result<()> {
     let runtime: Runtime = Builder::new_current_thread().enable_all().build().context("can't start tokio")?;
     let connect = Server::connect(connection, Timing::default(), move |exchange| rest.requested(exchange));
     let server = runtime.block_on(connect)?;
-    spawn("api", move || runtime.block_on(api::follow(&server, &node_name, |news| tell(news, &wakes))))
+    let work = async move {
+        let follow = api::follow(&server, &node_name, |news| tell(news, &wakes));
+        tokio::join!(follow, events.post(&server, Patience::default()));
+    };
+    spawn("api", move || runtime.block_on(work))
 }
 
 fn tell(news: News, wakes: &Sender<Wake>) -> ControlFlow<()> {

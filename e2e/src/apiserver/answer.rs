@@ -17,11 +17,11 @@ use tokio::sync::mpsc::{UnboundedReceiver, channel};
 
 use super::body::{self, Body, Pieces};
 use super::fault::{Fault, Verb};
-use super::kind::{self, Place};
+use super::kind::{self, Kind, Place};
 use super::selector::Selector;
 use super::state::{From, Order, Seen, Shared, State};
 use super::store::Gone;
-use super::{query, status, store};
+use super::{event, query, status, store};
 
 /// A request, taken apart.
 struct Asked {
@@ -168,7 +168,7 @@ impl Asked {
             }
             (Verb::List | Verb::Get, _) => self.list(place, &mut state, shared.options.page),
             (Verb::Watch | Verb::Stream, _) => self.watch(place, &mut state, shared, fault),
-            (Verb::Write, _) => self.write(place, &mut state, content),
+            (Verb::Write, _) => self.write(place, &mut state, headers, content),
         }
     }
 
@@ -249,11 +249,20 @@ impl Asked {
     }
 
     /// Creates, replaces, merges or deletes one object.
-    fn write(&self, place: &Place, state: &mut State, content: &Bytes) -> Result<Answer, Refusal> {
+    fn write(
+        &self,
+        place: &Place,
+        state: &mut State,
+        headers: &HeaderMap,
+        content: &Bytes,
+    ) -> Result<Answer, Refusal> {
         let name = place.name.clone().unwrap_or_default();
         let key = (place.kind, place.namespace.clone().unwrap_or_default(), name);
         if self.method == Method::DELETE {
             return state.delete(&key).map(Answer::Whole).ok_or_else(|| not_found(place).into());
+        }
+        if self.method == Method::PATCH {
+            check_patch_type(headers)?;
         }
         let bad = |error: serde_json::Error| status::failure(400, "BadRequest", &error.to_string());
         let mut object: Value = serde_json::from_slice(content).map_err(bad)?;
@@ -269,6 +278,9 @@ impl Asked {
             let message = format!("{} already exists", place.kind.plural());
             return Err(status::failure(409, "AlreadyExists", &message).into());
         }
+        if place.kind == Kind::Event {
+            event::check(&object).map_err(|message| status::failure(422, "Invalid", &message))?;
+        }
         Ok(Answer::Whole(state.set(place.kind, object)))
     }
 }
@@ -280,6 +292,16 @@ fn check_token(state: &State, headers: &HeaderMap) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(status::failure(401, "Unauthorized", "Unauthorized").into())
+}
+
+/// Patches of objects that the server knows are strategic or plain merges.
+fn check_patch_type(headers: &HeaderMap) -> Result<(), Refusal> {
+    let given = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if ["application/strategic-merge-patch+json", "application/merge-patch+json"].contains(&given) {
+        return Ok(());
+    }
+    let message = "the body of the request was in an unknown format";
+    Err(status::failure(415, "UnsupportedMediaType", message).into())
 }
 
 fn not_found(place: &Place) -> Value {

@@ -24,9 +24,10 @@ fn open(server: &ApiServer, method: &str, path: &str, body: &str) -> BufReader<T
     let mut stream = TcpStream::connect(server.address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     let length = body.len();
+    let content_type = if method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
     write!(
         stream,
-        "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+        "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n{body}"
     )
     .unwrap();
     BufReader::new(stream)
@@ -101,12 +102,14 @@ fn a_compacted_watch_is_told_in_the_stream() {
 fn events_are_created_and_patched() {
     let server = server();
     let path = "/apis/events.k8s.io/v1/namespaces/default/events";
-    let event =
-        r#"{"metadata": {"name": "n.17"}, "reason": "Starting", "regarding": {"kind": "Node", "name": "n"}}"#;
+    let event = r#"{"metadata": {"name": "n.17"}, "eventTime": "2026-11-23T05:56:00.000001Z", "type": "Normal", "reason": "Starting", "action": "Start", "regarding": {"kind": "Node", "name": "n"}, "reportingController": "x", "reportingInstance": "x-n"}"#;
     let (code, created) = ask(&server, "POST", path, event);
     assert_eq!((code, created["kind"].as_str()), (201, Some("Event")));
     assert_eq!(ask(&server, "POST", path, event).0, 409);
-    let (code, patched) = ask(&server, "PATCH", &format!("{path}/n.17"), r#"{"series": {"count": 2}}"#);
+    let incomplete = event.replace("n.17", "n.18").replace("Normal", "Fine");
+    assert_eq!(ask(&server, "POST", path, &incomplete).0, 422);
+    let series = r#"{"series": {"count": 2, "lastObservedTime": "2026-11-23T05:56:01.000000Z"}}"#;
+    let (code, patched) = ask(&server, "PATCH", &format!("{path}/n.17"), series);
     assert_eq!(
         (code, patched["series"]["count"].as_u64(), patched["reason"].as_str()),
         (200, Some(2), Some("Starting"))

@@ -20,6 +20,7 @@ use tracing::{error, info};
 use super::answer::{Answer, Request};
 use super::listen::{StepError, of_one_family};
 use super::{Servers, SharedHealth, connection, now};
+use crate::event::Happening;
 use crate::health::node_port::{Check, Checks, verdict};
 
 /// The servers of one family. They are closed when it is dropped.
@@ -54,6 +55,13 @@ pub(crate) struct ListenFailure {
     /// `spec.healthCheckNodePort`.
     pub(crate) port: NonZeroU16,
     source: StepError,
+}
+
+impl From<&ListenFailure> for Happening {
+    fn from(failure: &ListenFailure) -> Self {
+        let ListenFailure { service, port, source } = failure;
+        Self::HealthCheckFailed { service: service.clone(), port: *port, cause: source.to_string() }
+    }
 }
 
 /// Where health-check node ports listen: everywhere, or on each of the host's addresses that `nodePortAddresses`
