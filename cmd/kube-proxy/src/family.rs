@@ -15,13 +15,16 @@ use proxier::host;
 use proxier::option::Host;
 use proxier::proxier::{Kind, Proxier, Report};
 use proxier::tables::{Tables, TablesError};
+use proxier::world::Dirty;
 use tracing::{error, info, warn};
 
 use crate::event::{Events, Happening};
 use crate::frontends::Frontends;
 use crate::health::node_port;
+use crate::log::Json;
 use crate::metrics::{Failure, FamilyMetrics};
 use crate::pace::Pace;
+use crate::phase::{Phases, Timed};
 use crate::serve::{self, NodePorts, SharedHealth};
 
 /// How often failures are logged: each of the first so many, then one in as many.
@@ -156,13 +159,16 @@ impl<T: Tables> FamilySync<T> {
         self.look_at_host(begin);
         let kind = if self.proxier.is_full_due(begin) { Kind::Full } else { Kind::Partial };
         self.outlook.metrics.sync_begins();
-        let result = self.proxier.sync(&mut self.tables, &self.host, begin);
+        let reason = self.reason(kind);
+        let mut tables = Timed::new(&mut self.tables, self.proxier.world().family(), clock);
+        let result = self.proxier.sync(&mut tables, &self.host, begin);
+        let phases = tables.phases;
         let end = clock();
         match result {
             Ok(report) => {
                 self.pace.succeeded(end);
                 self.look_after_flows(&report, clock);
-                log_success(self.family(), &report, end - begin);
+                log_success(self.family(), reason, &report, phases, end - begin);
                 self.show(&report, end - begin);
             }
             Err(error) => {
@@ -189,10 +195,10 @@ impl<T: Tables> FamilySync<T> {
 
     /// Conntrack entries are looked at after the rules are there, by a thread of its own.
     fn look_after_flows(&mut self, report: &Report, clock: fn() -> Instant) {
+        let cause = std::mem::replace(&mut self.cause, Cause::Incremental);
         let Some(flows) = &self.flows else { return };
         let begin = clock();
         let generation = self.frontends.committed(&self.proxier, &report.changed, &self.host);
-        let cause = std::mem::replace(&mut self.cause, Cause::Incremental);
         flows.committed(flow_family(self.family()), generation, cause);
         info!(v = 4, ipFamily = %self.family(), took = ?(clock() - begin), "Handed over to the conntrack thread");
     }
@@ -209,6 +215,17 @@ impl<T: Tables> FamilySync<T> {
     fn remember(&mut self, cause: Cause) {
         if self.cause != Cause::FirstSync {
             self.cause = cause;
+        }
+    }
+
+    /// Why there is a sync.
+    fn reason(&self, kind: Kind) -> &'static str {
+        match (self.cause, kind) {
+            (Cause::FirstSync, _) => "first sync",
+            (Cause::AfterFailure, _) => "the sync before failed",
+            (Cause::AfterFlush, _) => "rules were flushed",
+            (Cause::Incremental, Kind::Full) => "regular look at what is there",
+            (Cause::Incremental, Kind::Partial) => "changes",
         }
     }
 
@@ -247,7 +264,7 @@ fn flow_family(family: Family) -> flow::Family {
     }
 }
 
-fn log_success(family: Family, report: &Report, elapsed: Duration) {
+fn log_success(family: Family, reason: &str, report: &Report, phases: Phases, elapsed: Duration) {
     let kind = match report.kind {
         Kind::Full => "full",
         Kind::Partial => "partial",
@@ -256,7 +273,12 @@ fn log_success(family: Family, report: &Report, elapsed: Duration) {
         v = 2,
         ipFamily = %family,
         kind,
+        reason,
         elapsed = ?elapsed,
+        look = ?phases.look,
+        jumps = ?phases.jumps,
+        plan = ?phases.plan(elapsed),
+        restore = ?phases.restore,
         servicePorts = report.service_ports,
         rendered = report.rendered,
         filterRulesWritten = report.written.filter_rules,
@@ -266,4 +288,8 @@ fn log_success(family: Family, report: &Report, elapsed: Duration) {
         natRules = report.nat_rules,
         "SyncProxyRules complete"
     );
+    if let Dirty::Services(services) = &report.changed {
+        let services = services.iter().map(ToString::to_string);
+        info!(v = 4, ipFamily = %family, services = %Json(services.collect::<Vec<_>>()), "Services rendered anew");
+    }
 }

@@ -7,6 +7,7 @@
 //! - `v`: the level, klog's `V(2)`; 0 when absent, 6 for a `debug!` and 10 for a `trace!` without one. An
 //!   `error!` is shown whatever its `v`.
 //! - `err`: the error, by `err = %error` or, with its sources, `err = &error as &dyn Error`.
+//! - `errCauses`: the errors that `err` lists, as [`causes`] says them; text has no need of it.
 //! - `ipFamily`, and every field of the spans around the event: context, printed before the other fields.
 //! - numbers and booleans are printed bare, `%` and `?` values as quoted strings, [`Json`] as it is.
 
@@ -20,6 +21,7 @@ mod tests;
 mod text;
 mod value;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tracing::callsite;
@@ -62,6 +64,13 @@ pub(crate) fn init_early() -> Log {
     let subscriber = Registry::default().with(Klog::new(log.clone(), std::io::stderr));
     tracing::subscriber::set_global_default(subscriber).expect("the log is started once, by main");
     log
+}
+
+/// What `errCauses` holds for these errors.
+pub(crate) fn causes<'a>(
+    errors: impl IntoIterator<Item = &'a str>,
+) -> Json<Vec<BTreeMap<&'static str, &'a str>>> {
+    Json(errors.into_iter().map(|error| BTreeMap::from([("error", error)])).collect())
 }
 
 // === impl Log ===

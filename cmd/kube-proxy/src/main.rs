@@ -14,6 +14,7 @@ mod node;
 mod oom;
 mod outside;
 mod pace;
+mod phase;
 mod run;
 mod serve;
 mod signal;

@@ -10,10 +10,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
-use informer::change::Batch;
+use informer::change::{Batch, Change};
 use informer::object::Complaint;
 use proxier::tables::Tables;
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::family::FamilySync;
 use crate::node::ThisNode;
@@ -64,6 +64,7 @@ fn distribute(
     let mut batch = initial;
     loop {
         log_complaints(&batch.complaints);
+        batch.changes.iter().for_each(log_change);
         batch.changes.iter().try_for_each(|change| node.take_in(change))?;
         let shared = Arc::new(batch);
         for family in families {
@@ -106,6 +107,19 @@ fn work<T: Tables>(family: &mut FamilySync<T>, batches: &Receiver<Arc<Batch>>) {
         family.turn(Instant::now);
         let now = Instant::now();
         received = batches.recv_timeout(family.next(now).saturating_duration_since(now));
+    }
+}
+
+/// Logs what was heard of the cluster.
+fn log_change(change: &Change) {
+    match change {
+        Change::SetService(service) => info!(v = 4, service = %service.name, "Service set"),
+        Change::DeleteService(name) => info!(v = 4, service = %name, "Service deleted"),
+        Change::SetEndpointSlice(slice) => info!(v = 4, endpointSlice = %slice.name, "EndpointSlice set"),
+        Change::DeleteEndpointSlice(name) => info!(v = 4, endpointSlice = %name, "EndpointSlice deleted"),
+        Change::SetNode(node) => info!(v = 4, node = %node.name, "Node set"),
+        Change::DeleteNode(name) => info!(v = 4, node = %name, "Node deleted"),
+        Change::Synced => info!(v = 4, "Everything that existed was told"),
     }
 }
 

@@ -11,6 +11,8 @@ use proxier::family::Family;
 use proxier::node::NodeIdentity;
 use tracing::error;
 
+use crate::log;
+
 /// Something that does not fit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Flaw {
@@ -56,7 +58,8 @@ pub(crate) fn settle(flaws: &[Flaw]) -> Result<(), Incorrect> {
     if flaws.iter().any(|flaw| matches!(flaw, Flaw::Fatal(_))) {
         return Err(Incorrect(all));
     }
-    error!(err = all, "Kube-proxy configuration may be incomplete or incorrect");
+    let causes = log::causes(texts.iter().copied());
+    error!(err = all, errCauses = %causes, "Kube-proxy configuration may be incomplete or incorrect");
     Ok(())
 }
 

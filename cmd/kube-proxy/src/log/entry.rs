@@ -43,6 +43,8 @@ pub(super) struct Fields {
     pub(super) message: String,
     /// `err`.
     pub(super) error: Option<Value>,
+    /// `errCauses`: the errors that `err` is a list of; shown by JSON only.
+    pub(super) causes: Option<Value>,
     /// `ipFamily` and the fields of spans.
     pub(super) context: Pairs,
     /// All others.
@@ -81,6 +83,7 @@ impl Fields {
             ("v", _) => {}
             ("message", Value::Bare(text) | Value::Text(text)) => self.message = text,
             ("err", value) => self.error = Some(value),
+            ("errCauses", value) => self.causes = Some(value),
             ("ipFamily", value) => self.context.push(("ipFamily", value)),
             (name, value) => self.pairs.push((name, value)),
         }

@@ -25,6 +25,9 @@ pub(super) fn line(entry: &Entry<'_>) -> String {
     if let Some(error) = &fields.error {
         push_value(&mut out, "err", error);
     }
+    if let Some(causes) = &fields.causes {
+        push_value(&mut out, "errCauses", causes);
+    }
     out.push_str("}\n");
     out
 }

@@ -33,6 +33,7 @@ fn fields() -> Fields {
     Fields {
         message: r#"Set "x""#.to_owned(),
         error: None,
+        causes: None,
         context: pairs(&[("ipFamily", string("IPv4"))]),
         pairs: pairs(&[
             ("entry", string("a\tb")),
@@ -66,6 +67,20 @@ fn info_carries_its_level_in_json() {
             "\n"
         ),
     );
+}
+
+#[test]
+fn what_an_error_lists_is_a_list_in_json() {
+    let [text, json] = [Format::Text, Format::Json].map(|format| {
+        let lines = written(|log| {
+            log.configure(format, 0, &[]);
+            error!(err = "[a, \"b\"]", errCauses = %causes(["a", "\"b\""]), "Two things");
+        });
+        lines.concat()
+    });
+    assert!(text.ends_with("\"Two things\" err=\"[a, \\\"b\\\"]\"\n"), "{text}");
+    let line: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(line["errCauses"], serde_json::json!([{"error": "a"}, {"error": "\"b\""}]));
 }
 
 #[test]

@@ -1,0 +1,127 @@
+//! Turns the calls of one sync into how long each phase took, and logs what the tools are given.
+//!
+//! Knows nothing of why they are called. What a sync spends outside of them is rendering and planning, which go
+//! hand in hand: a service port is compared with what is installed as soon as it is rendered.
+
+use std::time::{Duration, Instant};
+
+use proxier::family::Family;
+use proxier::jump::Jump;
+use proxier::plan::{Found, Layout};
+use proxier::tables::{Tables, TablesError};
+use tracing::info;
+
+/// How long a sync spent in each of its calls to the tools.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Phases {
+    /// Reading back what is there: iptables-save.
+    pub(crate) look: Duration,
+    /// Hanging our chains on the built-in ones: iptables.
+    pub(crate) jumps: Duration,
+    /// Writing: iptables-restore.
+    pub(crate) restore: Duration,
+}
+
+impl Phases {
+    /// The rest of a sync that took so long: rendering and planning.
+    pub(crate) fn plan(&self, elapsed: Duration) -> Duration {
+        elapsed.saturating_sub(self.look + self.jumps + self.restore)
+    }
+}
+
+/// Tables for one sync.
+pub(crate) struct Timed<'a, T> {
+    tables: &'a mut T,
+    family: Family,
+    clock: fn() -> Instant,
+    pub(crate) phases: Phases,
+}
+
+impl<'a, T: Tables> Timed<'a, T> {
+    /// Nothing took any time yet.
+    pub(crate) fn new(tables: &'a mut T, family: Family, clock: fn() -> Instant) -> Self {
+        Self { tables, family, clock, phases: Phases::default() }
+    }
+
+    /// Does it, and tells how long it took.
+    fn time<R>(&mut self, work: impl FnOnce(&mut T) -> R) -> (R, Duration) {
+        let begin = (self.clock)();
+        let result = work(self.tables);
+        (result, (self.clock)() - begin)
+    }
+}
+
+impl<T: Tables> Tables for Timed<'_, T> {
+    fn look(&mut self) -> Result<Found, TablesError> {
+        let (result, took) = self.time(T::look);
+        self.phases.look += took;
+        info!(v = 4, ipFamily = %self.family, ?took, "Read back the rules that are there");
+        result
+    }
+
+    fn ensure_jumps(&mut self, jumps: &[Jump]) -> Result<(), TablesError> {
+        let (result, took) = self.time(|tables| tables.ensure_jumps(jumps));
+        self.phases.jumps += took;
+        info!(v = 4, ipFamily = %self.family, jumps = jumps.len(), ?took, "Put jumps first in built-in chains");
+        result
+    }
+
+    fn layout(&self) -> Layout {
+        self.tables.layout()
+    }
+
+    fn restore(&mut self, input: &[u8]) -> Result<(), TablesError> {
+        info!(v = 6, ipFamily = %self.family, input = %String::from_utf8_lossy(input), "Restoring");
+        let (result, took) = self.time(|tables| tables.restore(input));
+        self.phases.restore += took;
+        info!(v = 4, ipFamily = %self.family, bytes = input.len(), ?took, "Ran iptables-restore");
+        result
+    }
+
+    fn ensure_canary(&mut self) -> Result<(), TablesError> {
+        self.tables.ensure_canary()
+    }
+
+    fn has_canary(&mut self) -> Result<bool, TablesError> {
+        self.tables.has_canary()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use proxier::tables::fake::FakeTables;
+
+    use super::*;
+
+    thread_local! {
+        static SECONDS: Cell<u64> = const { Cell::new(0) };
+    }
+
+    /// Each look at this clock finds it a second later than the one before.
+    fn clock() -> Instant {
+        thread_local! {
+            #[expect(clippy::disallowed_methods, reason = "a test needs some instant to start from")]
+            static START: Instant = Instant::now();
+        }
+        SECONDS.set(SECONDS.get() + 1);
+        START.with(|start| *start + Duration::from_secs(SECONDS.get()))
+    }
+
+    #[test]
+    fn each_call_counts_for_its_phase() {
+        let mut fake = FakeTables::new(Layout::Single);
+        let mut tables = Timed::new(&mut fake, Family::V4, clock);
+        let begin = clock();
+        tables.look().unwrap();
+        tables.restore(b"*nat\nCOMMIT\n").unwrap();
+        tables.restore(b"*filter\nCOMMIT\n").unwrap();
+        tables.restore(b"nonsense").unwrap_err();
+        let elapsed = clock() - begin;
+        let second = Duration::from_secs(1);
+        let expected = Phases { look: second, jumps: Duration::ZERO, restore: 3 * second };
+        assert_eq!(tables.phases, expected, "also what fails takes its time");
+        assert_eq!(tables.phases.plan(elapsed), 5 * second);
+    }
+}
