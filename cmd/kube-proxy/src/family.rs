@@ -198,9 +198,11 @@ impl<T: Tables> FamilySync<T> {
         let cause = std::mem::replace(&mut self.cause, Cause::Incremental);
         let Some(flows) = &self.flows else { return };
         let begin = clock();
-        let generation = self.frontends.committed(&self.proxier, &report.changed, &self.host);
-        flows.committed(flow_family(self.family()), generation, cause);
-        info!(v = 4, ipFamily = %self.family(), took = ?(clock() - begin), "Handed over to the conntrack thread");
+        let differs = self.frontends.take_in(&self.proxier, &report.changed, &self.host);
+        if differs || cause != Cause::Incremental {
+            flows.committed(flow_family(self.family()), self.frontends.generation(), cause);
+            info!(v = 4, ipFamily = %self.family(), took = ?(clock() - begin), "Handed over to the conntrack thread");
+        }
     }
 
     /// A restore that failed may have been in place in part, and have let in flows.

@@ -20,24 +20,41 @@ use proxier::world::Dirty;
 /// are shared with the generation before.
 #[derive(Debug, Default)]
 pub(crate) struct Frontends {
-    by_service: BTreeMap<NamespacedName, BTreeMap<Arc<str>, Arc<ServicePort>>>,
+    by_service: BTreeMap<NamespacedName, Ports>,
+    node_addresses: BTreeSet<IpAddr>,
 }
 
+/// The UDP service ports of one Service, by name.
+type Ports = BTreeMap<Arc<str>, Arc<ServicePort>>;
+
 impl Frontends {
-    /// Takes in what a sync committed, and describes all of it.
-    pub(crate) fn committed(&mut self, proxier: &Proxier, changed: &Dirty, host: &Host) -> Generation {
-        match changed {
+    /// Takes in what a sync committed. Tells whether that makes a difference.
+    pub(crate) fn take_in(&mut self, proxier: &Proxier, changed: &Dirty, host: &Host) -> bool {
+        let Some(installed) = proxier.installed() else { return false };
+        let described = |name: &NamespacedName| udp_ports(proxier, name, |port| installed.reachability(port));
+        let ports_differ = match changed {
             Dirty::All => {
-                self.by_service.clear();
-                let names: Vec<_> = proxier.world().services().map(|(name, _)| name.clone()).collect();
-                names.iter().for_each(|name| self.update(proxier, name));
+                let names = proxier.world().services().map(|(name, _)| name);
+                let all = names.map(|name| (name.clone(), described(name)));
+                self.replace(all.filter(|(_, ports)| !ports.is_empty()).collect())
             }
-            Dirty::Services(names) => names.iter().for_each(|name| self.update(proxier, name)),
-        }
+            // Each is looked at, also after the first that differs.
+            Dirty::Services(names) => {
+                names.iter().map(|name| self.set(name, described(name))).fold(false, std::ops::BitOr::bitor)
+            }
+        };
+        let node_addresses = node_addresses(proxier.world().family(), proxier.options(), host);
+        let addresses_differ = self.node_addresses != node_addresses;
+        self.node_addresses = node_addresses;
+        ports_differ || addresses_differ
+    }
+
+    /// All of them.
+    pub(crate) fn generation(&self) -> Generation {
         let ports = self.by_service.values().flatten();
         Generation {
             service_ports: ports.map(|(name, port)| (Arc::clone(name), Arc::clone(port))).collect(),
-            node_addresses: node_addresses(proxier.world().family(), proxier.options(), host),
+            node_addresses: self.node_addresses.clone(),
         }
     }
 
@@ -51,14 +68,22 @@ impl Frontends {
         }
     }
 
-    fn update(&mut self, proxier: &Proxier, service: &NamespacedName) {
-        let Some(installed) = proxier.installed() else { return };
-        let ports = udp_ports(proxier, service, |name| installed.reachability(name));
+    fn replace(&mut self, all: BTreeMap<NamespacedName, Ports>) -> bool {
+        let differs = self.by_service != all;
+        self.by_service = all;
+        differs
+    }
+
+    fn set(&mut self, service: &NamespacedName, ports: Ports) -> bool {
+        if self.by_service.get(service).unwrap_or(&Ports::new()) == &ports {
+            return false;
+        }
         if ports.is_empty() {
             self.by_service.remove(service);
         } else {
             self.by_service.insert(service.clone(), ports);
         }
+        true
     }
 }
 
@@ -66,10 +91,14 @@ fn udp_ports(
     proxier: &Proxier,
     service: &NamespacedName,
     reachability: impl Fn(&service::ServicePortName) -> Reachability,
-) -> BTreeMap<Arc<str>, Arc<ServicePort>> {
+) -> Ports {
     let world = proxier.world();
+    let is_udp = |(name, _): &&(service::ServicePortName, _)| name.protocol == Protocol::Udp;
+    let mut ports = world.service_ports(service).iter().filter(is_udp).peekable();
+    if ports.peek().is_none() {
+        return Ports::new();
+    }
     let endpoints = world.endpoints(service);
-    let ports = world.service_ports(service).iter().filter(|(name, _)| name.protocol == Protocol::Udp);
     let describe = |(name, port): &(service::ServicePortName, service::ServicePort)| {
         let serving = endpoints.get(&(name.port.as_str(), name.protocol)).map_or(&[][..], Vec::as_slice);
         let described = describe(port, serving, reachability(name), proxier.options());

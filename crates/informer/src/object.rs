@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of where they come from (API server, directory) or what becomes of them.
 
+mod by_name;
 pub(crate) mod complaint;
 pub(crate) mod endpoint_slice;
 mod fingerprint;
@@ -12,6 +13,7 @@ mod service;
 
 use std::num::NonZeroU16;
 
+pub use by_name::{ByName, Named};
 pub use complaint::Complaint;
 pub(crate) use complaint::Complaints;
 pub use endpoint_slice::{AddressType, Endpoint, EndpointPort, EndpointSlice};

@@ -10,6 +10,7 @@ mod installed;
 mod port;
 mod writer;
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::chain::{ChainName, Table};
@@ -104,10 +105,8 @@ impl Applied {
         };
         installed.fixed = transaction.fixed;
         installed.stale = transaction.stale;
-        for name in &transaction.gone {
-            installed.ports.remove(name);
-        }
-        installed.ports.extend(transaction.ports);
+        transaction.gone.iter().for_each(|name| installed.remove(name));
+        transaction.ports.into_iter().for_each(|(name, port)| installed.insert(name, port));
         installed
     }
 }
@@ -180,24 +179,32 @@ impl<'a> Scene<'a> {
             Applied::Known(installed) => Some(&installed.ports),
             Applied::Found(_) => None,
         };
-        let names: Vec<_> = match installed {
-            Some(installed) => merged(installed.keys(), ports.keys()),
-            None => ports.keys().collect(),
-        };
-        names.into_iter().map(move |name| Visited {
-            old: installed.and_then(|installed| installed.get(name)),
-            new: ports.get(name),
+        let old = installed.into_iter().flat_map(BTreeMap::iter);
+        merged(old, ports.iter()).map(move |(name, old, new)| Visited {
+            old,
+            new,
             is_gone: gone.contains(name),
         })
     }
 }
 
-/// Two ascending sequences made one, each element once.
-fn merged<'a, T: Ord>(one: impl Iterator<Item = &'a T>, other: impl Iterator<Item = &'a T>) -> Vec<&'a T> {
-    let mut all: Vec<_> = one.chain(other).collect();
-    all.sort();
-    all.dedup();
-    all
+/// Two ascending sequences made one, each key once.
+fn merged<'a, K: Ord + 'a, A: 'a, B: 'a>(
+    one: impl Iterator<Item = (&'a K, &'a A)>,
+    other: impl Iterator<Item = (&'a K, &'a B)>,
+) -> impl Iterator<Item = (&'a K, Option<&'a A>, Option<&'a B>)> {
+    let (mut one, mut other) = (one.peekable(), other.peekable());
+    std::iter::from_fn(move || {
+        let order = match (one.peek(), other.peek()) {
+            (Some((a, _)), Some((b, _))) => a.cmp(b),
+            (Some(_), None) => Ordering::Less,
+            (None, _) => Ordering::Greater,
+        };
+        let one = if order.is_le() { one.next() } else { None };
+        let other = if order.is_ge() { other.next() } else { None };
+        let key = one.map(|(key, _)| key).or(other.map(|(key, _)| key))?;
+        Some((key, one.map(|(_, value)| value), other.map(|(_, value)| value)))
+    })
 }
 
 /// The rules in a text that holds one in each line.

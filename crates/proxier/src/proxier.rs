@@ -11,7 +11,7 @@ use informer::object::NamespacedName;
 use crate::chain::Table;
 use crate::option::{Host, Options};
 use crate::plan::{Applied, Counts, Found, Installed, Layout, StaleChains, Transaction, Wanted, plan};
-use crate::render::{self, Context, Reachability};
+use crate::render::{self, Context};
 use crate::service::ServicePortName;
 use crate::tables::{Tables, TablesError};
 use crate::world::{Dirty, World};
@@ -167,7 +167,7 @@ impl Proxier {
     fn gone(&self, applied: &Applied, dirty: &Dirty) -> BTreeSet<ServicePortName> {
         let Applied::Known(installed) = applied else { return BTreeSet::new() };
         let before: Vec<_> = match dirty {
-            Dirty::All => installed.ports().map(|(name, _)| name).collect(),
+            Dirty::All => installed.ports().collect(),
             Dirty::Services(names) => names.iter().flat_map(|name| installed.ports_of(name)).collect(),
         };
         let exists = |name: &ServicePortName| {
@@ -195,19 +195,16 @@ fn look(tables: &mut impl Tables) -> Result<Applied, TablesError> {
 
 impl Report {
     fn of(kind: Kind, changed: Dirty, rendered: usize, written: Counts, installed: &Installed) -> Self {
-        let without = |reaches: fn(Reachability) -> bool| {
-            installed.ports().filter(|(_, reachability)| reachability.any && !reaches(*reachability)).count()
-        };
         Self {
             kind,
             changed,
             rendered,
-            service_ports: installed.ports().count(),
+            service_ports: installed.len(),
             written,
             filter_rules: installed.rules(Table::Filter),
             nat_rules: installed.rules(Table::Nat),
-            no_local_endpoints_internal: without(|reachability| reachability.internal),
-            no_local_endpoints_external: without(|reachability| reachability.external),
+            no_local_endpoints_internal: installed.unreachable_internally(),
+            no_local_endpoints_external: installed.unreachable_externally(),
         }
     }
 }

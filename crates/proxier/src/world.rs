@@ -3,11 +3,12 @@
 //! Knows nothing of rules.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use compact_str::CompactString;
 use informer::change::Change;
-use informer::object::{EndpointSlice, NamespacedName, Node, Service};
+use informer::object::{ByName, EndpointSlice, NamespacedName, Node, Service};
 
 use crate::endpoint::{self, EndpointsByPort};
 use crate::family::Family;
@@ -55,11 +56,24 @@ impl Dirty {
 pub struct World {
     family: Family,
     node: ThisNode,
-    services: BTreeMap<NamespacedName, Vec<(ServicePortName, ServicePort)>>,
-    slices: BTreeMap<NamespacedName, BTreeMap<CompactString, Arc<EndpointSlice>>>,
-    service_of_slice: BTreeMap<NamespacedName, CompactString>,
-    endpoint_counts: BTreeMap<NamespacedName, usize>,
+    services: BTreeMap<NamespacedName, Entry>,
+    slices: BTreeSet<ByName<EndpointSlice>>,
+    /// Services with a health-check node port.
+    health_checked: BTreeSet<NamespacedName>,
+    /// The sum of those of all Services.
+    endpoints: usize,
     dirty: Dirty,
+}
+
+/// What is known of a Service: itself, its slices, or both.
+#[derive(Clone, Debug, Default)]
+struct Entry {
+    /// By name.
+    ports: Box<[(ServicePortName, ServicePort)]>,
+    /// By name.
+    slices: Vec<Arc<EndpointSlice>>,
+    /// How many endpoints its ports have, as of the last [`World::take_dirty`].
+    endpoints: usize,
 }
 
 impl World {
@@ -69,9 +83,9 @@ impl World {
             family,
             node: ThisNode { name: node_name.into(), zone: CompactString::default() },
             services: BTreeMap::new(),
-            slices: BTreeMap::new(),
-            service_of_slice: BTreeMap::new(),
-            endpoint_counts: BTreeMap::new(),
+            slices: BTreeSet::new(),
+            health_checked: BTreeSet::new(),
+            endpoints: 0,
             dirty: Dirty::All,
         }
     }
@@ -104,18 +118,24 @@ impl World {
 
     /// The Services that have a cluster IP in this family, with their ports, by name.
     pub fn services(&self) -> impl Iterator<Item = (&NamespacedName, &[(ServicePortName, ServicePort)])> {
-        self.services.iter().map(|(name, ports)| (name, ports.as_slice()))
+        let services = self.services.iter().map(|(name, entry)| (name, &*entry.ports));
+        services.filter(|(_, ports)| !ports.is_empty())
     }
 
     /// The ports of a Service; none if it does not exist in this family.
     pub fn service_ports(&self, service: &NamespacedName) -> &[(ServicePortName, ServicePort)] {
-        self.services.get(service).map_or(&[], Vec::as_slice)
+        self.services.get(service).map_or(&[], |entry| &entry.ports)
+    }
+
+    /// The Services with a health-check node port, each with the port.
+    pub fn health_checks(&self) -> impl Iterator<Item = (&NamespacedName, NonZeroU16)> {
+        self.health_checked.iter().filter_map(|name| Some((name, health_check(self.service_ports(name))?)))
     }
 
     /// The endpoints of a Service, by port; also of ports that the Service does not have.
     pub fn endpoints(&self, service: &NamespacedName) -> EndpointsByPort<'_> {
-        let slices = self.slices.get(service).into_iter().flat_map(BTreeMap::values);
-        endpoint::merge(slices.map(Arc::as_ref), self.family, &self.node.name)
+        let entry = self.services.get(service);
+        entry.map(|entry| entry.endpoints(self.family, &self.node)).unwrap_or_default()
     }
 
     /// Whether something changed since [`World::take_dirty`].
@@ -126,22 +146,31 @@ impl World {
     /// What changed since the last call; everything at first.
     pub fn take_dirty(&mut self) -> Dirty {
         let dirty = std::mem::replace(&mut self.dirty, Dirty::nothing());
-        let changed: Vec<_> = match &dirty {
+        let (family, node) = (self.family, &self.node);
+        match &dirty {
             Dirty::All => {
-                self.endpoint_counts.clear();
-                self.services.keys().cloned().collect()
+                self.services.values_mut().for_each(|entry| entry.count_endpoints(family, node));
+                self.services.retain(|_, entry| !entry.is_empty());
+                self.endpoints = self.services.values().map(|entry| entry.endpoints).sum();
             }
-            Dirty::Services(names) => names.iter().cloned().collect(),
-        };
-        for name in changed {
-            self.count_endpoints(name);
+            Dirty::Services(names) => {
+                for name in names {
+                    let Some(entry) = self.services.get_mut(name) else { continue };
+                    self.endpoints -= entry.endpoints;
+                    entry.count_endpoints(family, node);
+                    self.endpoints += entry.endpoints;
+                    if entry.is_empty() {
+                        self.services.remove(name);
+                    }
+                }
+            }
         }
         dirty
     }
 
     /// Whether rules for endpoints carry no comments, as of the last [`World::take_dirty`].
     pub fn is_large(&self) -> bool {
-        self.endpoint_counts.values().sum::<usize>() > LARGE_CLUSTER_ENDPOINTS
+        self.endpoints > LARGE_CLUSTER_ENDPOINTS
     }
 
     fn set_service(&mut self, service: &Service) -> Option<NamespacedName> {
@@ -162,42 +191,39 @@ impl World {
         if self.service_ports(name) == ports {
             return None;
         }
-        self.dirty.add(name.clone());
-        if ports.is_empty() {
-            self.services.remove(name);
+        if health_check(&ports).is_some() {
+            self.health_checked.insert(name.clone());
         } else {
-            self.services.insert(name.clone(), ports);
+            self.health_checked.remove(name);
         }
+        self.services.entry(name.clone()).or_default().ports = ports.into();
+        self.dirty.add(name.clone());
         Some(name.clone())
     }
 
     fn set_slice(&mut self, slice: &Arc<EndpointSlice>) -> Option<NamespacedName> {
-        let service = NamespacedName::new(slice.name.namespace.clone(), slice.service.clone());
-        let moved = self.service_of_slice.get(&slice.name).is_some_and(|owner| *owner != slice.service);
         if !endpoint::is_of_family(slice, self.family) {
             return self.delete_slice(&slice.name);
         }
-        if moved {
-            self.delete_slice(&slice.name);
-        }
-        self.service_of_slice.insert(slice.name.clone(), slice.service.clone());
-        let slices = self.slices.entry(service.clone()).or_default();
-        if slices.get(&slice.name.name) == Some(slice) {
+        if self.slices.get(&slice.name).is_some_and(|known| known.0 == *slice) {
             return None;
         }
-        slices.insert(slice.name.name.clone(), Arc::clone(slice));
+        // It may have belonged to another Service.
+        self.delete_slice(&slice.name);
+        self.slices.insert(ByName(Arc::clone(slice)));
+        let service = service_of(slice);
+        let slices = &mut self.services.entry(service.clone()).or_default().slices;
+        let index = slices.partition_point(|other| other.name < slice.name);
+        slices.insert(index, Arc::clone(slice));
         self.dirty.add(service.clone());
         Some(service)
     }
 
     fn delete_slice(&mut self, name: &NamespacedName) -> Option<NamespacedName> {
-        let service = self.service_of_slice.remove(name)?;
-        let service = NamespacedName::new(name.namespace.clone(), service);
-        let slices = self.slices.get_mut(&service).expect("a slice is kept with its Service");
-        slices.remove(&name.name);
-        if slices.is_empty() {
-            self.slices.remove(&service);
-        }
+        let ByName(slice) = self.slices.take(name)?;
+        let service = service_of(&slice);
+        let entry = self.services.get_mut(&service).expect("a slice is kept with its Service");
+        entry.slices.retain(|other| other.name != *name);
         self.dirty.add(service.clone());
         Some(service)
     }
@@ -209,16 +235,32 @@ impl World {
             self.dirty = Dirty::All;
         }
     }
+}
 
-    fn count_endpoints(&mut self, service: NamespacedName) {
-        let endpoints = self.endpoints(&service);
+// === impl Entry ===
+
+impl Entry {
+    fn is_empty(&self) -> bool {
+        self.ports.is_empty() && self.slices.is_empty()
+    }
+
+    fn endpoints(&self, family: Family, node: &ThisNode) -> EndpointsByPort<'_> {
+        endpoint::merge(self.slices.iter().map(Arc::as_ref), family, &node.name)
+    }
+
+    fn count_endpoints(&mut self, family: Family, node: &ThisNode) {
+        let endpoints = self.endpoints(family, node);
         let count =
             |name: &ServicePortName| endpoints.get(&(name.port.as_str(), name.protocol)).map_or(0, Vec::len);
-        let total = self.service_ports(&service).iter().map(|(name, _)| count(name)).sum();
-        if total == 0 {
-            self.endpoint_counts.remove(&service);
-        } else {
-            self.endpoint_counts.insert(service, total);
-        }
+        self.endpoints = self.ports.iter().map(|(name, _)| count(name)).sum();
     }
+}
+
+fn service_of(slice: &EndpointSlice) -> NamespacedName {
+    NamespacedName::new(slice.name.namespace.clone(), slice.service.clone())
+}
+
+/// All ports of a Service have the same.
+fn health_check(ports: &[(ServicePortName, ServicePort)]) -> Option<NonZeroU16> {
+    ports.iter().find_map(|(_, port)| port.health_check_node_port)
 }

@@ -26,11 +26,10 @@ pub(crate) type Checks = BTreeMap<NamespacedName, Check>;
 
 /// The health checks that a family should serve.
 pub(crate) fn checks(world: &World) -> Checks {
-    let check = |(name, ports): (&NamespacedName, &[(_, proxier::service::ServicePort)])| {
-        let port = ports.iter().find_map(|(_, port)| port.health_check_node_port)?;
-        Some((name.clone(), Check { port, local_endpoints: local_endpoints(world, name) }))
+    let check = |(name, port): (&NamespacedName, NonZeroU16)| {
+        (name.clone(), Check { port, local_endpoints: local_endpoints(world, name) })
     };
-    world.services().filter_map(check).collect()
+    world.health_checks().map(check).collect()
 }
 
 /// Several ports of one endpoint count once; one that is on its way out does not count.

@@ -14,37 +14,47 @@ use crate::object::Complaint;
 /// A list that is not complete yet.
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
-    /// The last that was said of each object.
-    objects: BTreeMap<Key, (Meaning, Vec<Complaint>)>,
+    /// In the order in which it was said. Of an object of which more was said the last counts.
+    said: Vec<Said>,
     /// Objects that cannot be read, so much that nobody can say which they are.
     nameless: Vec<Complaint>,
+}
+
+/// What was said of one object.
+#[derive(Debug)]
+enum Said {
+    Is(Meaning, Vec<Complaint>),
+    Gone(Key),
 }
 
 impl Gathered {
     /// This object exists in this form.
     pub(super) fn set(&mut self, resource: Resource, bytes: &[u8]) {
-        let reading = decode::object(resource, bytes);
-        let key = match &reading.meaning {
-            Meaning::Is(object) => object.key(),
-            Meaning::Unwanted(key) | Meaning::Unreadable(Some(key)) => key.clone(),
-            Meaning::Unreadable(None) => return self.nameless.extend(reading.complaints),
-        };
-        self.objects.insert(key, (reading.meaning, reading.complaints));
+        let decode::Reading { meaning, complaints } = decode::object(resource, bytes);
+        match meaning {
+            Meaning::Unreadable(None) => self.nameless.extend(complaints),
+            Meaning::Is(_) | Meaning::Unwanted(_) | Meaning::Unreadable(Some(_)) => {
+                self.said.push(Said::Is(meaning, complaints));
+            }
+        }
     }
 
     /// There is no such object any more.
     pub(super) fn delete(&mut self, resource: Resource, bytes: &[u8]) {
-        if let Some(key) = decode::key(resource, bytes) {
-            self.objects.remove(&key);
-        }
+        self.said.extend(decode::key(resource, bytes).map(Said::Gone));
     }
 
     /// This is all there is. What is known is not complained of again, unless it cannot be read at all.
-    pub(super) fn complete(self, known: &mut Known) -> Batch {
+    pub(super) fn complete(mut self, known: &mut Known) -> Batch {
+        self.said.reverse();
+        self.said.sort_by_cached_key(Said::key);
+        self.said.dedup_by(|earlier, last| earlier.key() == last.key());
         let mut about = BTreeMap::new();
-        let mut list = Vec::with_capacity(self.objects.len() + self.nameless.len());
-        for (key, (meaning, complaints)) in self.objects {
-            if !complaints.is_empty() {
+        let mut list = Vec::with_capacity(self.said.len() + self.nameless.len());
+        for said in self.said {
+            let key = said.key();
+            let Said::Is(meaning, complaints) = said else { continue };
+            if let Some(key) = key.filter(|_| !complaints.is_empty()) {
                 about.insert(key, complaints);
             }
             list.push(meaning);
@@ -55,6 +65,17 @@ impl Gathered {
         let told = changes.iter().filter_map(key).chain(unreadable);
         let complaints = told.filter_map(|key| about.remove(&key)).flatten().chain(self.nameless).collect();
         Batch { changes, complaints }
+    }
+}
+
+impl Said {
+    /// Of what kind and name it was said; known of all that was said.
+    fn key(&self) -> Option<Key> {
+        match self {
+            Self::Is(Meaning::Is(object), _) => Some(object.key()),
+            Self::Is(Meaning::Unwanted(key), _) | Self::Gone(key) => Some(key.clone()),
+            Self::Is(Meaning::Unreadable(key), _) => key.clone(),
+        }
     }
 }
 

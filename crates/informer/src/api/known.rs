@@ -37,9 +37,11 @@ impl Known {
             }
         }
         let stays = |key: &Key| has_nameless || unreadable.contains(key);
-        let is_there: BTreeSet<Key> = objects.iter().map(Object::key).collect();
         let mut changes = Vec::new();
-        for key in std::mem::take(&mut self.held) {
+        let held = std::mem::take(&mut self.held);
+        // Most of the time nothing is held.
+        let is_there: BTreeSet<Key> = objects.iter().filter(|_| !held.is_empty()).map(Object::key).collect();
+        for key in held {
             if is_there.contains(&key) {
                 // The cache tells its new form.
             } else if stays(&key) {

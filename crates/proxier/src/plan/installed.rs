@@ -18,12 +18,22 @@ pub struct Installed {
     pub(super) fixed: FixedChains,
     pub(super) ports: BTreeMap<ServicePortName, InstalledPort>,
     pub(super) stale: BTreeSet<ChainName>,
+    totals: Totals,
+}
+
+/// Sums over all service ports, kept up to date so that a small change does not have to visit them all.
+#[derive(Clone, Copy, Debug, Default)]
+struct Totals {
+    filter_rules: usize,
+    nat_rules: usize,
+    unreachable_internally: usize,
+    unreachable_externally: usize,
 }
 
 impl Installed {
     /// The service ports that have rules.
-    pub fn ports(&self) -> impl Iterator<Item = (&ServicePortName, Reachability)> {
-        self.ports.iter().map(|(name, port)| (name, port.reachability))
+    pub fn ports(&self) -> impl Iterator<Item = &ServicePortName> {
+        self.ports.keys()
     }
 
     /// The service ports of one Service that have rules.
@@ -38,14 +48,81 @@ impl Installed {
         self.ports.get(port).map(|port| port.reachability).unwrap_or_default()
     }
 
+    /// How many service ports have rules.
+    pub fn len(&self) -> usize {
+        self.ports.len()
+    }
+
+    /// Whether no service port has rules.
+    pub fn is_empty(&self) -> bool {
+        self.ports.is_empty()
+    }
+
     /// How many rules a table holds.
     pub fn rules(&self, table: Table) -> usize {
         let fixed = self.fixed.0.iter().filter(|((of, _), _)| *of == table);
-        let fixed = fixed.map(|(_, text)| lines(&text.head).count() + lines(&text.tail).count());
-        let own =
-            self.ports.values().map(|port| if table == Table::Nat { port.own_rules as usize } else { 0 });
-        let shared = self.ports.values().flat_map(|port| &port.shared).filter(|((of, _), _)| *of == table);
-        fixed.chain(own).chain(shared.map(|(_, text)| lines(text).count())).sum()
+        let fixed: usize = fixed.map(|(_, text)| lines(&text.head).count() + lines(&text.tail).count()).sum();
+        match table {
+            Table::Nat => fixed + self.totals.nat_rules,
+            Table::Filter | Table::Mangle => fixed + self.totals.filter_rules,
+        }
+    }
+
+    /// How many service ports have usable endpoints, none of which may serve traffic to the cluster IP.
+    pub fn unreachable_internally(&self) -> usize {
+        self.totals.unreachable_internally
+    }
+
+    /// How many service ports have usable endpoints, none of which may serve traffic from outside.
+    pub fn unreachable_externally(&self) -> usize {
+        self.totals.unreachable_externally
+    }
+
+    pub(super) fn insert(&mut self, name: ServicePortName, port: InstalledPort) {
+        self.totals.add(&port);
+        if let Some(old) = self.ports.insert(name, port) {
+            self.totals.subtract(&old);
+        }
+    }
+
+    pub(super) fn remove(&mut self, name: &ServicePortName) {
+        if let Some(old) = self.ports.remove(name) {
+            self.totals.subtract(&old);
+        }
+    }
+}
+
+// === impl Totals ===
+
+impl Totals {
+    fn of(port: &InstalledPort) -> Self {
+        let shared = |table| {
+            let of_table = port.shared.iter().filter(move |((of, _), _)| *of == table);
+            of_table.map(|(_, text)| lines(text).count()).sum::<usize>()
+        };
+        let Reachability { any, internal, external } = port.reachability;
+        Self {
+            filter_rules: shared(Table::Filter),
+            nat_rules: shared(Table::Nat) + port.own_rules as usize,
+            unreachable_internally: usize::from(any && !internal),
+            unreachable_externally: usize::from(any && !external),
+        }
+    }
+
+    fn add(&mut self, port: &InstalledPort) {
+        let of = Self::of(port);
+        self.filter_rules += of.filter_rules;
+        self.nat_rules += of.nat_rules;
+        self.unreachable_internally += of.unreachable_internally;
+        self.unreachable_externally += of.unreachable_externally;
+    }
+
+    fn subtract(&mut self, port: &InstalledPort) {
+        let of = Self::of(port);
+        self.filter_rules -= of.filter_rules;
+        self.nat_rules -= of.nat_rules;
+        self.unreachable_internally -= of.unreachable_internally;
+        self.unreachable_externally -= of.unreachable_externally;
     }
 }
 
