@@ -35,6 +35,8 @@ pub mod refusal;
 pub mod tables;
 pub mod version;
 
+pub mod backend;
+
 pub mod proxier;
 
 #[cfg(feature = "io")]
