@@ -43,7 +43,7 @@ pub use kind::Kind;
 pub use manifests::Folder;
 pub use state::Seen;
 
-use certificate::Certificates;
+use certificate::{Certificates, Clients, Identity};
 use selector::Selector;
 use state::{Order, Shared};
 use wire::{Connections, Tls};
@@ -60,6 +60,8 @@ pub struct Options {
     pub has_tls: bool,
     /// The bearer token it wants; none: it lets everybody in.
     pub token: Option<String>,
+    /// Whether clients must show a certificate, besides the token if there is one.
+    pub wants_certificate: bool,
     /// resourceVersion at the start.
     pub version: u64,
     /// The longest page of a list.
@@ -76,6 +78,7 @@ impl Default for Options {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             has_tls: true,
             token: Some("e2e-token".to_owned()),
+            wants_certificate: false,
             version: 1000,
             page: None,
             bookmarks: Duration::from_secs(60),
@@ -90,12 +93,18 @@ pub struct ApiServer {
     address: SocketAddr,
     connections: Connections,
     tls: Tls,
-    /// The authority of the certificate, if there is one, and how many there were.
-    authority: Mutex<(Option<String>, u64)>,
+    /// What clients need to know of the certificates, if there are any, and how many there were.
+    authority: Mutex<(Option<Trust>, u64)>,
     runtime: Handle,
     accepting: Mutex<Option<AbortHandle>>,
     end: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// What clients need to know of the certificates.
+struct Trust {
+    ca_pem: String,
+    client: Identity,
 }
 
 impl ApiServer {
@@ -266,8 +275,9 @@ impl ApiServer {
     pub fn change_certificates(&self) -> Result<()> {
         let mut authority = lock(&self.authority);
         authority.1 += 1;
-        let certificates = Certificates::new(self.address.ip(), authority.1)?;
-        authority.0 = Some(certificates.ca_pem);
+        let clients = if self.shared.options.wants_certificate { Clients::Certified } else { Clients::Any };
+        let certificates = Certificates::new(self.address.ip(), authority.1, clients)?;
+        authority.0 = Some(Trust { ca_pem: certificates.ca_pem, client: certificates.client });
         *lock(&self.tls) = Some(Arc::new(certificates.tls));
         Ok(())
     }
@@ -297,16 +307,21 @@ impl ApiServer {
 
     /// The certificate authority, if there is TLS.
     pub fn ca_pem(&self) -> Option<String> {
-        lock(&self.authority).0.clone()
+        lock(&self.authority).0.as_ref().map(|trust| trust.ca_pem.clone())
     }
 
-    /// Writes `ca.crt`, `token` and `kubeconfig` into `directory`; returns the path of the last.
+    /// Writes `ca.crt`, `token`, `client.crt`, `client.key`, as far as they are wanted, and `kubeconfig` into
+    /// `directory`; returns the path of the last.
     ///
     /// # Errors
     /// When they cannot be written.
     pub fn write_kubeconfig(&self, directory: &Path) -> Result<PathBuf> {
         let token = self.shared.state().token.clone();
-        kubeconfig::write(directory, &self.url(), self.ca_pem().as_deref(), token.as_deref())
+        let wants_certificate = self.shared.options.wants_certificate;
+        let authority = lock(&self.authority);
+        let identity = authority.0.as_ref().filter(|_| wants_certificate).map(|trust| &trust.client);
+        let ca_pem = authority.0.as_ref().map(|trust| trust.ca_pem.as_str());
+        kubeconfig::write(directory, &self.url(), ca_pem, token.as_deref(), identity)
     }
 }
 

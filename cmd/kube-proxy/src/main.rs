@@ -1,7 +1,9 @@
 //! kube-proxy: parse, configure, run, exit code.
 
+mod built;
 mod cleanup;
 mod config_file;
+mod environment;
 mod event;
 mod family;
 mod flags;
@@ -25,7 +27,7 @@ mod sysctl;
 mod warning;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
@@ -35,6 +37,7 @@ use proxier::backend::{self, Suite, Wanted};
 use proxier::host;
 use tracing::{error, info, warn};
 
+use built::Build;
 use config_file::Watch;
 use flags::{Flags, Notice, Refusal, Stop, Typed};
 use log::{Format, Log};
@@ -122,8 +125,15 @@ fn connection(typed: &Typed, client: &ClientConnection) -> Connection {
         master: typed.master.clone().filter(|master| !master.is_empty()),
         qps: client.qps.into(),
         burst: u32::try_from(client.burst).unwrap_or(0),
-        ..Connection::default()
+        user_agent: Build::of(&typed.release).user_agent(&program()),
     }
+}
+
+/// What this program was started as.
+fn program() -> String {
+    let path = std::env::args_os().next().map(PathBuf::from);
+    let name = path.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+    name.unwrap_or_else(|| "kube-proxy".to_owned())
 }
 
 /// Flags and file together, checked; from here on the log is as they say.

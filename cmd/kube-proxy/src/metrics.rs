@@ -18,7 +18,6 @@ mod tests;
 
 use prometheus::{IntCounterVec, Registry};
 
-pub(crate) use build::Build;
 pub(crate) use conntrack::ConntrackMetrics;
 pub(crate) use family::{Failure, FamilyMetrics};
 pub(crate) use packet_counter::register_packet_counters;
@@ -31,6 +30,8 @@ use jiff::Timestamp;
 use proxier::family::Family;
 use register::Register;
 use sync::SyncMetrics;
+
+use crate::built::Build;
 
 /// Every metric that somebody records into. Clones record into the same metrics.
 #[derive(Clone, Debug)]

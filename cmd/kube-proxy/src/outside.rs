@@ -12,11 +12,12 @@ use proxier::option::NodePortAddresses;
 use proxier::{host, nfacct};
 use tracing::error;
 
+use crate::built::Build;
 use crate::event::{Events, Happening};
 use crate::family::Outlook;
 use crate::health::{Health, Moment};
 use crate::log::Log;
-use crate::metrics::{Build, Metrics, register_packet_counters};
+use crate::metrics::{Metrics, register_packet_counters};
 use crate::serve::{self, Debug, MetricsPages, OnListenFailure, ServeError, Servers, SharedHealth};
 use crate::sync::Wake;
 
@@ -48,7 +49,7 @@ impl Outside {
     /// A metric cannot be registered, or no thread can be started.
     pub(crate) fn new(config: &Checked, about: &About, events: Events) -> Result<Self> {
         let registry = Registry::new();
-        let build = Build { release: about.release.clone(), ..Build::default() };
+        let build = Build::of(&about.release);
         let metrics = Metrics::new(&registry, &build, &config.gates)?;
         if nfacct::is_available() {
             register_packet_counters(&registry, nfacct::packets)?;

@@ -68,6 +68,7 @@ pub(crate) fn run(plan: Plan, config: &Checked, about: About) -> Result<()> {
         info!("System initialized and --init-only specified");
         return Ok(());
     }
+    info!(version = about.release, "Version info");
     oom::adjust(config.config.oom_score_adj);
     if let Some(watch) = plan.config_file {
         let wakes = wakes.clone();

@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of what the loop does with them.
 
+use std::env;
 use std::io;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -9,12 +10,13 @@ use std::sync::mpsc::Sender;
 use std::thread;
 
 use anyhow::{Context, Result};
-use informer::api::{self, Connection, News, Server, Timing};
+use informer::api::{self, Connection, News, Server};
 use informer::change::Batch;
 use informer::directory;
 use tokio::runtime::{Builder, Runtime};
 use tracing::{info, warn};
 
+use crate::environment;
 use crate::event::{Patience, Queue};
 use crate::metrics::RestMetrics;
 use crate::sync::Wake;
@@ -69,7 +71,9 @@ fn follow_api(
     events: Queue,
 ) -> Result<()> {
     let runtime: Runtime = Builder::new_current_thread().enable_all().build().context("can't start tokio")?;
-    let connect = Server::connect(connection, Timing::default(), move |exchange| rest.requested(exchange));
+    let (timing, odd) = environment::timing(|name| env::var(name).ok());
+    odd.iter().for_each(|odd| warn!("{odd}"));
+    let connect = Server::connect(connection, timing, move |exchange| rest.requested(exchange));
     let server = runtime.block_on(connect)?;
     let work = async move {
         let follow = api::follow(&server, &node_name, |news| tell(news, &wakes));

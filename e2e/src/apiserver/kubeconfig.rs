@@ -8,12 +8,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-/// Writes `ca.crt`, `token` and `kubeconfig`, each as a whole, so that no reader sees half of one.
+use super::certificate::Identity;
+
+/// Writes `ca.crt`, `token`, `client.crt`, `client.key` and `kubeconfig`, each as a whole, so that no reader sees half of one.
 pub(super) fn write(
     directory: &Path,
     url: &str,
     ca_pem: Option<&str>,
     token: Option<&str>,
+    identity: Option<&Identity>,
 ) -> Result<PathBuf> {
     let mut cluster = format!("    server: {url}\n");
     let mut user = String::new();
@@ -24,6 +27,12 @@ pub(super) fn write(
     if let Some(token) = token {
         let path = put(directory, "token", token)?;
         writeln!(user, "    tokenFile: {}", path.display())?;
+    }
+    if let Some(identity) = identity {
+        let certificate = put(directory, "client.crt", &identity.certificate_pem)?;
+        let key = put(directory, "client.key", &identity.key_pem)?;
+        writeln!(user, "    client-certificate: {}", certificate.display())?;
+        writeln!(user, "    client-key: {}", key.display())?;
     }
     let user = if user.is_empty() { "  user: {}\n".to_owned() } else { format!("  user:\n{user}") };
     let text = format!(

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use data_encoding::BASE64;
 use e2e::apiserver::{Kind, Options};
 use informer::api::{Failure, Timing};
 
@@ -71,6 +72,60 @@ fn master_takes_the_place_of_the_server() {
         consumer.until_synced();
         consumer.until_known(&ALL);
     }
+}
+
+fn certified() -> Stage {
+    Stage::new(Options { wants_certificate: true, token: None, ..Options::default() })
+}
+
+#[test]
+fn a_client_certificate_lets_in_and_rotates() {
+    let stage = certified();
+    let consumer = stage.listened();
+    // The authority and everything it signed change, in the same files.
+    stage.server.change_certificates().unwrap();
+    stage.server.cut_connections();
+    stage.server.set(service("web", 7)).unwrap();
+    consumer.until("nobody is let in", |told| !told.failures.is_empty());
+    stage.server.write_kubeconfig(stage.folder.path()).unwrap();
+    let told = consumer.until("the new one is shown", |told| told.known["Service demo/web"] == "10.0.0.7");
+    assert!(told.deletions().is_empty(), "{told:#?}");
+    assert!(stage.server.seen().iter().all(|seen| seen.authorization.is_empty()));
+}
+
+#[test]
+fn credentials_may_be_in_the_kubeconfig_itself() {
+    let stage = certified();
+    let kubeconfig = stage.server.write_kubeconfig(stage.folder.path()).unwrap();
+    let mut text = fs::read_to_string(&kubeconfig).unwrap();
+    for (field, file) in [
+        ("certificate-authority", "ca.crt"),
+        ("client-certificate", "client.crt"),
+        ("client-key", "client.key"),
+    ] {
+        let path = stage.folder.path().join(file);
+        let data = BASE64.encode(&fs::read(&path).unwrap());
+        let line = format!("{field}: {}", path.display());
+        assert!(text.contains(&line), "{text}");
+        text = text.replace(&line, &format!("{field}-data: {data}"));
+        fs::remove_file(&path).unwrap();
+    }
+    fs::write(&kubeconfig, text).unwrap();
+    let consumer = Consumer::start(connection(&kubeconfig), hurried());
+    consumer.until_synced();
+    consumer.until_known(&ALL);
+}
+
+#[test]
+fn without_a_certificate_nobody_is_let_in() {
+    let stage = certified();
+    let kubeconfig = stage.server.write_kubeconfig(stage.folder.path()).unwrap();
+    let text = fs::read_to_string(&kubeconfig).unwrap();
+    let text: Vec<_> = text.lines().filter(|line| !line.contains("client-")).collect();
+    fs::write(&kubeconfig, text.join("\n").replace("  user:\n", "  user: {}\n")).unwrap();
+    let consumer = Consumer::start(connection(&kubeconfig), hurried());
+    let told = consumer.until("it fails", |told| told.failures.len() > 3);
+    assert!(told.changes.is_empty() && stage.server.seen().is_empty(), "{told:#?}");
 }
 
 #[test]

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use e2e::apiserver::{Fault, Kind, Options, Rule, Verb};
+use informer::api::{Exchange, Timing, Versions};
 use serde_json::json;
 
-use crate::consumer::{ALL, Stage};
+use crate::consumer::{ALL, Consumer, Stage, connection, hurried};
 use crate::objects::{service, slice};
 
 #[test]
@@ -20,6 +21,30 @@ fn the_initial_list_is_a_stream() {
     assert!(told.failures.is_empty() && told.complaints.is_empty(), "{told:#?}");
     let first = &told.exchanges[0];
     assert_eq!((first.method.as_str(), first.code, first.is_watch), ("GET", Some(200), true));
+}
+
+#[test]
+fn a_list_tells_its_size_when_it_was_read() {
+    let stage = Stage::new(Options::default());
+    stage.refuse_streams();
+    let told = stage.listened().told();
+    let lists: Vec<_> = told.exchanges.iter().filter(|exchange| !exchange.is_watch).collect();
+    assert!(lists.len() >= 3 && lists.iter().all(|list| list.received > Some(100)), "{lists:#?}");
+    assert!(lists.iter().all(|list| list.sent == 0 && list.code == Some(200)), "{lists:#?}");
+    let watches: Vec<_> = told.exchanges.iter().filter(|exchange| exchange.is_watch).collect();
+    let is_told_at_once = |watch: &&&Exchange| watch.code == Some(200) && watch.received.is_none();
+    assert_eq!(watches.iter().filter(is_told_at_once).count(), 3, "{watches:#?}");
+}
+
+#[test]
+fn http2_can_be_left_alone() {
+    let stage = Stage::new(Options::default());
+    let kubeconfig = stage.server.write_kubeconfig(stage.folder.path()).unwrap();
+    let timing = Timing { versions: Versions::One, ping_interval: Duration::ZERO, ..hurried() };
+    let consumer = Consumer::start(connection(&kubeconfig), timing);
+    consumer.until_synced();
+    consumer.until_known(&ALL);
+    assert!(stage.server.seen().iter().all(|seen| !seen.is_http2));
 }
 
 #[test]

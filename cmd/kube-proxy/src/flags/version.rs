@@ -2,6 +2,8 @@
 //!
 //! Does not know what else was typed.
 
+use crate::built::Build;
+
 /// The Kubernetes release whose command line, configuration and rules this program has.
 pub(crate) const RELEASE: &str = "v1.36.2";
 
@@ -42,7 +44,7 @@ impl VersionFlag {
         match self {
             Self::Run | Self::Report(_) => None,
             Self::Short => Some(format!("Kubernetes {release}\n")),
-            Self::Raw => Some(raw(release)),
+            Self::Raw => Some(Build::of(release).raw() + "\n"),
         }
     }
 
@@ -54,24 +56,5 @@ impl VersionFlag {
             Self::Raw => "raw".to_owned(),
             Self::Report(release) => release.clone(),
         }
-    }
-}
-
-fn raw(release: &str) -> String {
-    let mut numbers = release.trim_start_matches('v').split('.');
-    let (major, minor) = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
-    let platform = format!("{}/{}", std::env::consts::OS, go_architecture());
-    format!(
-        "version.Info{{Major:\"{major}\", Minor:\"{minor}\", EmulationMajor:\"\", EmulationMinor:\"\", \
-         MinCompatibilityMajor:\"\", MinCompatibilityMinor:\"\", GitVersion:\"{release}\", GitCommit:\"\", \
-         GitTreeState:\"\", BuildDate:\"\", GoVersion:\"\", Compiler:\"rustc\", Platform:\"{platform}\"}}\n"
-    )
-}
-
-fn go_architecture() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
     }
 }

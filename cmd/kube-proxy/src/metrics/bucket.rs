@@ -13,6 +13,13 @@ pub(super) fn network_programming() -> Vec<f64> {
     [0.0, 0.25, 0.5].into_iter().chain(steps.map(f64::from)).collect()
 }
 
+/// Bytes of a request to the API server, or of its answer.
+pub(super) fn size() -> Vec<f64> {
+    [64, 256, 512, 1 << 10, 1 << 12, 1 << 14, 1 << 16, 1 << 18, 1 << 20, 1 << 22, 1 << 24]
+        .map(f64::from)
+        .to_vec()
+}
+
 /// Seconds of a request to the API server.
 pub(super) fn request() -> Vec<f64> {
     vec![0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0]

@@ -6,21 +6,7 @@ use config::{Gate, Gates};
 use prometheus::Result;
 
 use super::register::Register;
-
-/// What was built, as `kubernetes_build_info` tells it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Build {
-    /// The Kubernetes release that this program stands in for, such as `v1.36.2`.
-    pub(crate) release: String,
-    /// The commit; empty if that is not known.
-    pub(crate) commit: String,
-    /// When it was built, in RFC 3339; empty if that is not known.
-    pub(crate) date: String,
-    /// The compiler and its version, such as `rustc 1.95.0`; shown where others have that of Go.
-    pub(crate) toolchain: String,
-    /// Operating system and architecture in Go's words, such as `linux/amd64`.
-    pub(crate) platform: String,
-}
+use crate::built::Build;
 
 /// The gates that this program asks about, with their stage in v1.36; generally available is an empty text.
 const GATES: [(Gate, &str); 7] = [
@@ -60,9 +46,7 @@ pub(super) fn register(register: &Register, build: &Build, gates: &Gates) -> Res
 
 /// The values of [`LABELS`].
 fn labels(build: &Build) -> [&str; 9] {
-    let mut numbers = build.release.trim_start_matches('v').split('.');
-    let (major, minor) = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
-    let tree_state = if build.commit.is_empty() { "" } else { "clean" };
-    let Build { release, commit, date, toolchain, platform } = build;
+    let (major, minor) = build.major_minor();
+    let Build { release, commit, tree_state, date, toolchain, platform } = build;
     [date, "rustc", commit, tree_state, release, toolchain, major, minor, platform]
 }

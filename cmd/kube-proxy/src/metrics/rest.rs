@@ -14,6 +14,8 @@ pub(crate) struct RestMetrics {
     requests: IntCounterVec,
     durations: HistogramVec,
     waits: HistogramVec,
+    sent: HistogramVec,
+    received: HistogramVec,
 }
 
 impl RestMetrics {
@@ -36,6 +38,18 @@ impl RestMetrics {
                 &["verb", "host"],
                 bucket::request(),
             )?,
+            sent: register.histograms(
+                "rest_client_request_size_bytes",
+                "[ALPHA] Bytes that requests to the API server carried, watches aside",
+                &["verb", "host"],
+                bucket::size(),
+            )?,
+            received: register.histograms(
+                "rest_client_response_size_bytes",
+                "[ALPHA] Bytes of the API server's answers, watches aside",
+                &["verb", "host"],
+                bucket::size(),
+            )?,
         })
     }
 
@@ -44,9 +58,17 @@ impl RestMetrics {
         let (method, host) = (exchange.method.as_str(), exchange.host.as_str());
         let code = exchange.code.map_or("<error>".to_owned(), |code| code.to_string());
         self.requests.with_label_values(&[code.as_str(), method, host]).inc();
-        if !exchange.is_watch {
-            self.durations.with_label_values(&[method, host]).observe(exchange.took.as_secs_f64());
-            self.waits.with_label_values(&[method, host]).observe(exchange.waited.as_secs_f64());
+        if exchange.is_watch {
+            return;
+        }
+        let labels = [method, host];
+        self.durations.with_label_values(&labels).observe(exchange.took.as_secs_f64());
+        self.waits.with_label_values(&labels).observe(exchange.waited.as_secs_f64());
+        if exchange.sent > 0 {
+            self.sent.with_label_values(&labels).observe(exchange.sent as f64);
+        }
+        if let Some(received) = exchange.received {
+            self.received.with_label_values(&labels).observe(received as f64);
         }
     }
 }

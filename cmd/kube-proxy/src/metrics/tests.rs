@@ -193,6 +193,8 @@ fn watches_are_counted_but_not_measured() {
             &format!(r#"{durations}_bucket{{{host},verb="GET",le="0.025"}} 1"#),
             &format!(r#"{durations}_bucket{{{host},verb="GET",le="0.005"}} 0"#),
             &format!(r#"rest_client_rate_limiter_duration_seconds_sum{{{host},verb="GET"}} 0.25"#),
+            &format!(r#"rest_client_request_size_bytes_sum{{{host},verb="POST"}} 300"#),
+            &format!(r#"rest_client_response_size_bytes_sum{{{host},verb="GET"}} 5000"#),
         ],
     );
 }
@@ -262,7 +264,7 @@ fn record_everything(metrics: &Metrics) {
     metrics.conntrack.passed(&conntrack_report(End::Busy));
     metrics.health.answered_healthz(200);
     metrics.health.answered_livez(503);
-    metrics.rest.requested(&exchange("GET", false, Some(200)));
+    metrics.rest.requested(&exchange("POST", false, Some(200)));
 }
 
 /// Each line is one of the exposition.
@@ -328,6 +330,8 @@ fn exchange(method: &str, is_watch: bool, code: Option<u16>) -> Exchange {
         code,
         took: Duration::from_millis(10),
         waited: Duration::from_millis(250),
+        sent: if method == "POST" { 300 } else { 0 },
+        received: code.map(|_| 5000),
     }
 }
 

@@ -15,8 +15,9 @@ use prometheus::proto::MetricFamily;
 use prometheus::{Registry, TextEncoder};
 
 use super::answer::{Answer, Request};
+use crate::built::Build;
 use crate::health::Moment;
-use crate::metrics::{Build, Slis, start_time_seconds};
+use crate::metrics::{Slis, start_time_seconds};
 
 pub(crate) use debug::Debug;
 

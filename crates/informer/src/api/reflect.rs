@@ -14,7 +14,6 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use http::Version;
-use http_body_util::BodyExt;
 use tokio::sync::mpsc::Sender;
 
 use super::News;
@@ -24,7 +23,6 @@ use super::list::List;
 use super::resource::Selection;
 use super::server::{Answer, IsWatch, Server};
 use super::timing::Timing;
-use super::transport::with_causes;
 use super::watch::{Ask, Pause, Shortness, Watch};
 
 /// Nobody listens any more.
@@ -186,34 +184,19 @@ async fn read_page(
 /// The body of an answer as it arrives.
 struct Chunks {
     version: Version,
-    body: kube::client::Body,
+    answer: Answer,
 }
 
 impl Chunks {
     fn of(answer: Answer) -> Self {
-        Self { version: answer.version, body: answer.body }
+        Self { version: answer.version, answer }
     }
 
     /// The next bytes; none at the end.
     async fn next(&mut self, limit: Option<Duration>) -> Result<Option<Bytes>, Failure> {
-        loop {
-            let frame = match limit {
-                None => self.body.frame().await,
-                Some(limit) => {
-                    let frame = tokio::time::timeout(limit, self.body.frame()).await;
-                    frame.map_err(|_| Failure::Silent(limit))?
-                }
-            };
-            match frame {
-                None => return Ok(None),
-                Some(Err(error)) => return Err(Failure::Cut(with_causes(&error))),
-                Some(Ok(frame)) => {
-                    if let Ok(bytes) = frame.into_data() {
-                        return Ok(Some(bytes));
-                    }
-                }
-            }
-        }
+        let Some(limit) = limit else { return self.answer.next().await };
+        let next = tokio::time::timeout(limit, self.answer.next()).await;
+        next.map_err(|_| Failure::Silent(limit))?
     }
 }
 

@@ -11,9 +11,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use http::header::{ACCEPT, RETRY_AFTER};
 use http::{HeaderMap, Method, Request, Version};
-use http_body_util::{BodyExt, Limited};
+use http_body_util::BodyExt;
 use kube::Client;
 use kube::client::Body;
 
@@ -35,10 +36,14 @@ pub struct Exchange {
     pub is_watch: bool,
     /// The HTTP status; none if there was no answer.
     pub code: Option<u16>,
-    /// From the request until the answer began.
+    /// From the request until the answer was read, or until that of a watch began.
     pub took: Duration,
     /// Before the request, for its turn.
     pub waited: Duration,
+    /// Bytes of the request's body.
+    pub sent: usize,
+    /// Bytes of the answer's body, as far as it was read; none if there was no answer, and for a watch.
+    pub received: Option<usize>,
 }
 
 /// The API server, as one client sees it. Clones share connections and limits.
@@ -100,8 +105,8 @@ impl Server {
     /// When there is no answer, or one other than success.
     pub async fn call(&self, request: Request<Vec<u8>>) -> Result<Vec<u8>, Failure> {
         let waited = self.turn().await;
-        let answer = self.send(request, waited).await?;
-        let rest = tokio::time::timeout(self.shared.timing.answer, whole(answer.body)).await;
+        let mut answer = self.send(request, waited).await?;
+        let rest = tokio::time::timeout(self.shared.timing.answer, answer.whole()).await;
         rest.map_err(|_| Failure::Silent(self.shared.timing.answer))?
     }
 
@@ -132,22 +137,26 @@ impl Server {
         let (client, host) = self.client().await;
         let method = request.method().clone();
         let is_watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
-        let begin = Instant::now();
+        let sent = request.body().len();
+        let (code, took, received) = (None, Duration::ZERO, None);
+        let exchange = Exchange { method, host, is_watch, code, took, waited, sent, received };
+        let mut running = Running { shared: Arc::clone(&self.shared), exchange, begin: Instant::now() };
         let sent =
             tokio::time::timeout(self.shared.timing.answer, client.send(request.map(Body::from))).await;
-        let code =
-            sent.as_ref().ok().and_then(|sent| sent.as_ref().ok()).map(|answer| answer.status().as_u16());
-        (self.shared.observe)(&Exchange { method, host, is_watch, code, took: begin.elapsed(), waited });
         let answer = sent.map_err(|_| Failure::Silent(self.shared.timing.answer))?;
         let answer = answer.map_err(|error| Failure::Unreachable(transport::with_causes(&error)))?;
         let (head, body) = answer.into_parts();
-        if head.status.is_success() {
-            return Ok(Answer { version: head.version, body });
+        running.exchange.code = Some(head.status.as_u16());
+        let is_success = head.status.is_success();
+        let running = if is_watch && is_success { None } else { Some(running.answered()) };
+        let mut answer = Answer { version: head.version, body, running };
+        if is_success {
+            return Ok(answer);
         }
         if head.status == http::StatusCode::UNAUTHORIZED {
             self.shared.live.lock().await.is_refused = true;
         }
-        let text = tokio::time::timeout(self.shared.timing.answer, whole(body)).await;
+        let text = tokio::time::timeout(self.shared.timing.answer, answer.whole()).await;
         let status =
             Status::of_answer(head.status.as_u16(), &text.ok().and_then(Result::ok).unwrap_or_default());
         Err(Failure::Refused(status.with_retry_after(retry_after(&head.headers))))
@@ -176,7 +185,59 @@ pub(super) enum IsWatch {
 /// A successful answer whose body is still to come.
 pub(super) struct Answer {
     pub(super) version: Version,
-    pub(super) body: Body,
+    body: Body,
+    /// None of a watch, which was told when it began.
+    running: Option<Running>,
+}
+
+impl Answer {
+    /// The next bytes; none at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        while let Some(frame) = self.body.frame().await {
+            let frame = frame.map_err(|error| Failure::Cut(transport::with_causes(&error)))?;
+            if let Ok(bytes) = frame.into_data() {
+                if let Some(running) = &mut self.running {
+                    *running.exchange.received.get_or_insert_default() += bytes.len();
+                }
+                return Ok(Some(bytes));
+            }
+        }
+        Ok(None)
+    }
+
+    /// All the rest, if it is not too long.
+    async fn whole(&mut self) -> Result<Vec<u8>, Failure> {
+        let mut whole = Vec::new();
+        while let Some(bytes) = self.next().await? {
+            if whole.len() + bytes.len() > LONGEST_ANSWER {
+                return Err(Failure::Garbled(format!("it is longer than {LONGEST_ANSWER} bytes")));
+            }
+            whole.extend_from_slice(&bytes);
+        }
+        Ok(whole)
+    }
+}
+
+/// An exchange that is told when it is over, however it ends.
+struct Running {
+    shared: Arc<Shared>,
+    exchange: Exchange,
+    begin: Instant,
+}
+
+impl Running {
+    /// There is an answer, if perhaps an empty one.
+    fn answered(mut self) -> Self {
+        self.exchange.received = Some(0);
+        self
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.exchange.took = self.begin.elapsed();
+        (self.shared.observe)(&self.exchange);
+    }
 }
 
 impl Live {
@@ -204,11 +265,6 @@ impl Live {
 fn stamp(path: &PathBuf) -> Option<Stamp> {
     let metadata = fs::metadata(path).ok()?;
     Some((metadata.dev(), metadata.ino(), metadata.size(), metadata.mtime(), metadata.mtime_nsec()))
-}
-
-async fn whole(body: Body) -> Result<Vec<u8>, Failure> {
-    let read = Limited::new(body, LONGEST_ANSWER).collect().await;
-    read.map(|read| read.to_bytes().to_vec()).map_err(|error| Failure::Cut(error.to_string()))
 }
 
 fn retry_after(headers: &HeaderMap) -> Option<u64> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::backoff::Growth;
 
-/// How long things may take; the default is what a cluster wants, tests are in a hurry.
+/// How long things may take, and what is used to notice it; the default is what a cluster wants, tests are in a hurry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timing {
     /// Waits after failures.
@@ -22,10 +22,21 @@ pub struct Timing {
     /// Between two bytes of an answer that is not expected to pause: a list, the beginning of a
     /// watch, and any watch over HTTP/1, which has no pings but gets a bookmark about every minute.
     pub silence: Duration,
-    /// HTTP/2: between two pings.
+    /// The versions of HTTP to offer, with TLS; without, it is HTTP/1 always.
+    pub versions: Versions,
+    /// HTTP/2: between two pings; none are sent if it is zero.
     pub ping_interval: Duration,
     /// HTTP/2: until a ping is answered; then the connection is dead.
     pub ping_timeout: Duration,
+}
+
+/// Versions of HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Versions {
+    /// HTTP/2, and HTTP/1 if the server has nothing better.
+    All,
+    /// HTTP/1 only, for networks that break HTTP/2.
+    One,
 }
 
 impl Default for Timing {
@@ -38,8 +49,19 @@ impl Default for Timing {
             connect: Duration::from_secs(30),
             answer: Duration::from_secs(60),
             silence: Duration::from_secs(75),
+            versions: Versions::All,
             ping_interval: Duration::from_secs(30),
             ping_timeout: Duration::from_secs(15),
         }
     }
 }
+
+impl Timing {
+    /// How long a connection may be silent before TCP asks whether it is alive.
+    pub(super) fn keepalive(&self) -> Duration {
+        if self.ping_interval.is_zero() { KEEPALIVE } else { self.ping_interval }
+    }
+}
+
+/// As client-go has it.
+const KEEPALIVE: Duration = Duration::from_secs(30);

@@ -16,7 +16,7 @@ use rustls::pki_types::ServerName;
 use tower::{BoxError, Service, ServiceBuilder};
 
 use super::connection::{ConnectError, Loaded};
-use super::timing::Timing;
+use super::timing::{Timing, Versions};
 
 /// What one stream may send before it is read, in bytes: a list over a long way should not crawl.
 const STREAM_WINDOW: u32 = 2 << 20;
@@ -60,10 +60,10 @@ fn tcp(timing: &Timing) -> HttpConnector {
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(Some(timing.connect));
-    tcp.set_keepalive(Some(timing.ping_interval));
+    tcp.set_keepalive(Some(timing.keepalive()));
     tcp.set_keepalive_interval(Some(timing.ping_timeout));
     tcp.set_keepalive_retries(Some(3));
-    tcp.set_tcp_user_timeout(Some(timing.ping_interval + timing.ping_timeout));
+    tcp.set_tcp_user_timeout(Some(timing.keepalive() + timing.ping_timeout));
     tcp
 }
 
@@ -74,15 +74,16 @@ where
     C::Future: Send + 'static,
     C::Error: Into<BoxError>,
 {
+    let pings = (!timing.ping_interval.is_zero()).then_some(timing.ping_interval);
     let http = Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .pool_timer(TokioTimer::new())
-        .http2_keep_alive_interval(timing.ping_interval)
+        .http2_keep_alive_interval(pings)
         .http2_keep_alive_timeout(timing.ping_timeout)
         .http2_keep_alive_while_idle(true)
         .http2_initial_stream_window_size(STREAM_WINDOW)
         .http2_initial_connection_window_size(CONNECTION_WINDOW)
-        .build::<_, Body>(tls(connector, config)?);
+        .build::<_, Body>(tls(connector, config, timing.versions)?);
     let service = ServiceBuilder::new()
         .layer(config.base_uri_layer())
         .option_layer(config.auth_layer().map_err(setup)?)
@@ -92,7 +93,7 @@ where
     Ok(Client::new(service, "default"))
 }
 
-fn tls<C>(connector: C, config: &Config) -> Result<HttpsConnector<C>, ConnectError> {
+fn tls<C>(connector: C, config: &Config, versions: Versions) -> Result<HttpsConnector<C>, ConnectError> {
     let tls = config.rustls_client_config().map_err(setup)?;
     let builder = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
     let builder = match &config.tls_server_name {
@@ -103,7 +104,10 @@ fn tls<C>(connector: C, config: &Config) -> Result<HttpsConnector<C>, ConnectErr
         }
         None => builder,
     };
-    Ok(builder.enable_all_versions().wrap_connector(connector))
+    Ok(match versions {
+        Versions::All => builder.enable_all_versions().wrap_connector(connector),
+        Versions::One => builder.enable_http1().wrap_connector(connector),
+    })
 }
 
 fn setup(error: kube::Error) -> ConnectError {

@@ -18,6 +18,7 @@ const PROGRAMMING: &str = "0 0.25 0.5 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 
     29 30 31 32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 65 70 75 80 \
     85 90 95 100 105 110 115 120 150 180 210 240 270 300 +Inf";
 const SECONDS: &str = "0.005 0.025 0.1 0.25 0.5 1 2 4 8 15 30 60 +Inf";
+const BYTES: &str = "64 256 512 1024 4096 16384 65536 262144 1048576 4194304 16777216 +Inf";
 const BUILD: &[&str] = &[
     "build_date",
     "compiler",
@@ -73,7 +74,9 @@ const TABLE_OF_ALL: &[Row] = &[
     ("process_virtual_memory_max_bytes", "gauge", NONE, ""),
     ("rest_client_rate_limiter_duration_seconds", "histogram", REQUEST, SECONDS),
     ("rest_client_request_duration_seconds", "histogram", REQUEST, SECONDS),
+    ("rest_client_request_size_bytes", "histogram", REQUEST, BYTES),
     ("rest_client_requests_total", "counter", &["code", "host", "method"], ""),
+    ("rest_client_response_size_bytes", "histogram", REQUEST, BYTES),
 ];
 
 #[test]

@@ -2,8 +2,8 @@
 //!
 //! Pure: the time is an argument.
 
+use crate::built::Build;
 use crate::health::Moment;
-use crate::metrics::Build;
 
 use super::super::answer::{Answer, Request};
 

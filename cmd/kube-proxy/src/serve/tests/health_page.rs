@@ -5,8 +5,9 @@ use prometheus::{Registry, TextEncoder};
 use proxier::family::Family;
 
 use super::*;
+use crate::built::Build;
 use crate::health::Eligibility;
-use crate::metrics::{Build, Metrics};
+use crate::metrics::Metrics;
 
 #[test]
 fn both_families_get_the_same_answers() {

@@ -7,7 +7,7 @@ use flate2::read::GzDecoder;
 use prometheus::{IntCounter, Registry};
 
 use super::*;
-use crate::metrics::Build;
+use crate::built::Build;
 
 #[test]
 fn plain_pages() {

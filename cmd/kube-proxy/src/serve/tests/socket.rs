@@ -7,7 +7,8 @@ use prometheus::Registry;
 
 use super::connection::Limits;
 use super::*;
-use crate::metrics::{Build, Metrics};
+use crate::built::Build;
+use crate::metrics::Metrics;
 
 #[test]
 fn a_wildcard_of_either_family_means_both() {
