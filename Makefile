@@ -91,12 +91,14 @@ fuzz: setup ## all fuzz targets, for FUZZ_SECONDS each
 	  echo "$$target: $$(sed -n 's/^stat::number_of_executed_units: *//p' $$target.log) inputs, no law broken"; \
 	done
 
+bench: PACKAGES += conntrack
 bench: build ## what it costs, beside the least it could; BENCH_LARGE=1 for more (root, an idle machine)
 	cargo build --locked --release -p e2e --bin bench
 	rm -f $(CARGO_TARGET_DIR)/bench.json
 	KUBE_PROXY=$(CARGO_TARGET_DIR)/release/kube-proxy $(CARGO_TARGET_DIR)/release/bench --json $(CARGO_TARGET_DIR)/bench.json
 	cargo bench --locked -p proxier --bench proxier
-	cargo test --locked --release -p conntrack --features io --test kernel -- --ignored --nocapture
+	cargo build --locked --release -p e2e --bin conntrack_costs
+	KUBE_PROXY=$(CARGO_TARGET_DIR)/release/kube-proxy $(CARGO_TARGET_DIR)/release/conntrack_costs --json $(CARGO_TARGET_DIR)/bench-conntrack.json
 
 clean: ## removes everything that was built
 	cargo clean

@@ -111,11 +111,6 @@ impl Tools {
         Ok(Tools { folder })
     }
 
-    /// The folder of links.
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-
     /// Makes the command, and all that it starts, use these tools.
     pub fn equip<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         let mut path = OsString::from(self.folder.path());

@@ -201,7 +201,7 @@ impl<T: Tables> FamilySync<T> {
         let differs = self.frontends.take_in(&self.proxier, &report.changed, &self.host);
         if differs || cause != Cause::Incremental {
             flows.committed(flow_family(self.family()), self.frontends.generation(), cause);
-            info!(v = 4, ipFamily = %self.family(), took = ?(clock() - begin), "Handed over to the conntrack thread");
+            info!(v = 3, ipFamily = %self.family(), took = ?(clock() - begin), "Handed over to the conntrack thread");
         }
     }
 
@@ -256,7 +256,7 @@ fn failure(error: &TablesError) -> Failure {
     | TablesError::Refused { command, .. }
     | TablesError::Missing { command, .. }
     | TablesError::Unreadable { command, .. }) = error;
-    if command.contains("-restore") { Failure::Restore } else { Failure::Look }
+    if command.contains("tables-restore") { Failure::Restore } else { Failure::Look }
 }
 
 fn flow_family(family: Family) -> flow::Family {

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use config::{Checked, DetectLocal};
 use informer::change::{Batch, Change};
-use proxier::backend::Suite;
 use proxier::host;
 use tracing::info;
 
@@ -32,8 +31,6 @@ pub(crate) struct Plan {
     pub(crate) config_file: Option<Watch>,
     /// This node's name.
     pub(crate) node_name: String,
-    /// The iptables programs to run.
-    pub(crate) suite: Suite,
     /// Whether stale conntrack entries are deleted.
     pub(crate) flush_conntrack: bool,
     /// Whether the process ends once kernel settings are applied, before any rule is written.
@@ -63,7 +60,7 @@ pub(crate) fn run(plan: Plan, config: &Checked, about: About) -> Result<()> {
     } else {
         Some(flows::look_after(outside.metrics.conntrack.clone())?)
     };
-    let families = start::families(config, plan.suite, &node, flows.as_ref(), &outside)?;
+    let families = start::families(config, &node, flows.as_ref(), &outside)?;
     if plan.init_only {
         info!("System initialized and --init-only specified");
         return Ok(());

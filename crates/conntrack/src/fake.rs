@@ -21,6 +21,8 @@ pub struct Fake {
     pub filter: FilterSupport,
     /// What goes wrong in the next dumps, one each.
     pub faults: VecDeque<Fault>,
+    /// Errors that the next counts return, one each.
+    pub count_errors: VecDeque<Error>,
     /// Errors that the next deletes return, one each.
     pub delete_errors: VecDeque<Error>,
     /// An answer given to every delete, without deleting anything.
@@ -79,6 +81,7 @@ impl Fake {
             buckets: 1024,
             filter: FilterSupport::Works,
             faults: VecDeque::new(),
+            count_errors: VecDeque::new(),
             delete_errors: VecDeque::new(),
             delete_answer: None,
             calls: Vec::new(),
@@ -120,6 +123,9 @@ fn is_udp_of(family: Family, entry: &Entry) -> bool {
 impl Kernel for Fake {
     fn count(&mut self) -> Result<Count, Error> {
         self.calls.push(Call::Count);
+        if let Some(error) = self.count_errors.pop_front() {
+            return Err(error);
+        }
         let entries = u32::try_from(self.entries.len()).expect("a fake table is small");
         Ok(Count { entries, buckets: NonZeroU32::new(self.buckets) })
     }

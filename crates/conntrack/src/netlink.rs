@@ -320,45 +320,4 @@ fn io_error(what: &'static str, error: &io::Error) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::flow::Family;
-
-    #[test]
-    fn refusals_are_told_apart_by_what_can_be_done() {
-        for errno in [errno::PERM, errno::PROTONOSUPPORT, errno::AFNOSUPPORT, errno::INVAL] {
-            assert_eq!(refused("count", errno), Error::Unavailable { what: "count", errno });
-        }
-        for errno in [errno::BUSY, errno::NOMEM, errno::NOBUFS, 0, i32::MAX, -1] {
-            assert_eq!(refused("count", errno), Error::TryAgain { what: "count", errno });
-        }
-    }
-
-    #[test]
-    fn only_a_restricted_dump_can_have_its_filter_refused() {
-        for errno in [errno::INVAL, errno::OPNOTSUPP] {
-            assert_eq!(dump_refused(Scope::Udp(Family::V4), errno), Error::FilterRefused { errno });
-            assert_eq!(dump_refused(Scope::Everything, errno), Error::Unavailable { what: "dump", errno });
-        }
-        let no_right = Error::Unavailable { what: "dump", errno: errno::PERM };
-        assert_eq!(dump_refused(Scope::Udp(Family::V4), errno::PERM), no_right);
-    }
-
-    #[test]
-    fn answers_to_deletes() {
-        assert_eq!(outcome(0), Ok(Outcome::Deleted));
-        assert_eq!(outcome(errno::NOENT), Ok(Outcome::Gone));
-        assert_eq!(outcome(errno::BUSY), Ok(Outcome::Busy));
-        assert_eq!(outcome(errno::INVAL), Ok(Outcome::Refused(errno::INVAL)));
-        assert_eq!(outcome(i32::MAX), Ok(Outcome::Refused(i32::MAX)));
-        assert_eq!(outcome(errno::NOBUFS), Err(Error::TryAgain { what: "delete", errno: errno::NOBUFS }));
-        assert!(matches!(outcome(errno::PERM), Err(Error::Unavailable { .. })));
-    }
-
-    #[test]
-    fn where_there_is_no_socket_nothing_is_read() {
-        let mut netlink = Netlink::new();
-        let read = netlink.receive(|_| Ok(ControlFlow::Break(())));
-        assert!(matches!(read, Err(Error::TryAgain { errno: errno::NOTCONN, .. })));
-    }
-}
+mod tests;

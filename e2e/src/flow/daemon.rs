@@ -21,6 +21,8 @@ use crate::wait::{self, Watch};
 
 /// How often the log is looked at for a commit: so much later than it was it may seem.
 const GLANCE: Duration = Duration::from_millis(2);
+/// The table is looked at twice a second at most.
+const GAP: Duration = Duration::from_millis(600);
 const PROMPT: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -115,16 +117,7 @@ impl Daemon {
     /// # Errors
     /// If it does not; the error shows the end of its log.
     pub fn committed(&self, family: Family, before: usize) -> Result<Instant> {
-        let watch = Watch::start();
-        while self.commits(family)? <= before {
-            ensure!(
-                watch.elapsed() < PATIENCE,
-                "no commit after {watch}; the end of the log:\n{}",
-                self.tail()
-            );
-            sleep(GLANCE);
-        }
-        Ok(Instant::now())
+        self.wait_for("no commit", || Ok(self.commits(family)? > before))
     }
 
     /// Waits until more than `before` lines of its log hold the text; returns the moment.
@@ -132,16 +125,43 @@ impl Daemon {
     /// # Errors
     /// If they do not; the error shows the end of its log.
     pub fn says(&self, text: &str, before: usize) -> Result<Instant> {
-        let watch = Watch::start();
-        while self.count(text)? <= before {
+        self.wait_for(&format!("{text:?} not logged"), || Ok(self.count(text)? > before))
+    }
+
+    /// Waits until it would look at the conntrack table at once if something changed in a family: the second look that
+    /// follows each change has been made, and the shortest time between two looks has passed.
+    ///
+    /// # Errors
+    /// If the second look is not made; the error shows the end of its log.
+    pub fn rest(&self, family: Family) -> Result<()> {
+        let name = family.to_string();
+        let is_pass =
+            |line: &str| line.contains(&format!("\"{name} ")) && line.contains(" stale UDP conntrack ");
+        self.wait_for("no second look", || {
+            let log = self.log()?;
+            let last = log.lines().rfind(|line| is_pass(line));
+            Ok(last.is_none_or(|line| line.contains(" settle: ") || line.contains(" hourly: ")))
+        })?;
+        sleep(GAP);
+        Ok(())
+    }
+
+    /// Looks at the log whenever it has grown, until `is_there`.
+    fn wait_for(&self, complaint: &str, is_there: impl Fn() -> Result<bool>) -> Result<Instant> {
+        let (watch, mut seen) = (Watch::start(), None);
+        loop {
+            let length = fs::metadata(&self.log).context("look at the log")?.len();
+            if seen != Some(length) && is_there()? {
+                return Ok(Instant::now());
+            }
+            seen = Some(length);
             ensure!(
                 watch.elapsed() < PATIENCE,
-                "{text:?} not logged after {watch}; the end of the log:\n{}",
+                "{complaint} after {watch}; the end of the log:\n{}",
                 self.tail()
             );
             sleep(GLANCE);
         }
-        Ok(Instant::now())
     }
 
     /// The last lines of its log, to be shown with a failure; without the many that name an entry.

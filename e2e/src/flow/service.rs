@@ -42,11 +42,12 @@ pub struct Endpoint {
     pod: usize,
     node: &'static str,
     conditions: &'static str,
+    hints: &'static str,
 }
 
 /// A ready endpoint of this node, in the pod of that index.
 pub fn ready(pod: usize) -> Endpoint {
-    Endpoint { pod, node: NODE, conditions: "ready: true, serving: true, terminating: false" }
+    Endpoint { pod, node: NODE, conditions: "ready: true, serving: true, terminating: false", hints: "" }
 }
 
 impl Endpoint {
@@ -66,6 +67,12 @@ impl Endpoint {
     #[must_use]
     pub fn ended(self) -> Endpoint {
         Endpoint { conditions: "ready: false, serving: false, terminating: true", ..self }
+    }
+
+    /// The same with topology hints: for which nodes and zones it is meant, in the words of a slice.
+    #[must_use]
+    pub fn hinted(self, hints: &'static str) -> Endpoint {
+        Endpoint { hints, ..self }
     }
 
     /// The same, serving but not ready.
@@ -244,9 +251,12 @@ impl Service {
     fn slice(&self, family: Family, kind: &str, ports: &str, endpoints: &[Endpoint]) -> String {
         let endpoints: Vec<String> = endpoints
             .iter()
-            .map(|Endpoint { pod, node, conditions }| {
+            .map(|Endpoint { pod, node, conditions, hints }| {
                 let address = pod_address(family, *pod);
-                format!("{{addresses: ['{address}'], nodeName: {node}, conditions: {{{conditions}}}}}")
+                format!(
+                    "{{addresses: ['{address}'], nodeName: {node}, conditions: {{{conditions}}}, \
+                     hints: {{{hints}}}}}"
+                )
             })
             .collect();
         format!(

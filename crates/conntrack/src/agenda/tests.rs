@@ -4,7 +4,7 @@ mod histories;
 
 use std::time::Duration;
 
-use crate::fake::Fault;
+use crate::fake::{Call, Fault};
 use crate::flow::Family;
 use crate::generation::Cause;
 use crate::kernel::{Error, Outcome};
@@ -161,6 +161,21 @@ fn where_conntrack_is_unavailable_it_is_tried_each_minute() {
     node.wait(seconds(181));
     assert_eq!(node.times()[..4], [0.0, 60.0, 120.0, 180.0]);
     assert!(node.left().is_empty());
+}
+
+#[test]
+fn without_ctnetlink_nothing_but_the_count_is_asked_each_minute_and_all_is_made_up_for_later() {
+    let mut node = quiet(OLD, &[STALE]);
+    node.kernel.count_errors = vec![Error::Unavailable { what: "count", errno: 22 }; 3].into();
+    node.commit(NEW);
+    node.wait(seconds(179));
+    assert_eq!(node.times(), [0.0, 60.0, 120.0]);
+    assert_eq!(node.kernel.calls, [Call::Count; 3]);
+    let failures = node.reports.iter().map(|(_, report)| report.failure.map(|failure| failure.first));
+    assert_eq!(failures.collect::<Vec<_>>(), [Some(true), Some(false), Some(false)]);
+    assert_eq!((node.last().pending, node.left().len()), (1, 1));
+    node.wait(seconds(1));
+    assert_eq!((node.last().pending, node.left().len()), (0, 0));
 }
 
 #[test]

@@ -235,29 +235,6 @@ fn ipv6_goes_the_same_way() {
     });
 }
 
-#[test]
-#[ignore = "make bench"]
-fn pass_times() {
-    in_namespace(|| {
-        let entries: u32 = std::env::var("ENTRIES").map_or(200_000, |text| text.parse().unwrap());
-        node::fill(entries);
-        let everywhere = ["10.1.0.0:53", "10.1.0.1:53"];
-        for (what, serving) in [("nothing stale", &everywhere[..]), ("stale", &everywhere[..1])] {
-            let report = first_report(generation(&node::vips(), serving, &[]), Cause::FirstSync);
-            let findings = &report.findings;
-            eprintln!(
-                "{entries} entries, {what}: {} of {} deleted, {:?}, CPU {:?}, peak {} kB",
-                findings.deleted(),
-                findings.seen(),
-                findings.duration,
-                findings.cpu,
-                node::peak_memory()
-            );
-            assert_eq!(report.failure, None);
-        }
-    });
-}
-
 fn dns(serving: &[&str]) -> Generation {
     generation(&[VIP], serving, &["192.168.0.1"])
 }

@@ -2,7 +2,6 @@
 //!
 //! Does not know of endpoints that change behind an address, node ports apart.
 
-use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -62,6 +61,7 @@ pub(crate) fn external_ip_and_node_port_added(family: Family) -> Outcome {
 fn comes(stage: &Stage, family: Family, after: &Service, target: Target) -> anyhow::Result<Duration> {
     let senders = stage.clients(&stage.client, family, after, target)?;
     check::arrives_nowhere(stage, &senders)?;
+    check::rest(stage, &senders)?;
     let commit = stage.put(family, after)?;
     check::arrives(stage, &senders, 0, commit)
 }
@@ -74,7 +74,7 @@ pub(crate) fn load_balancer_ip_withdrawn(family: Family) -> Outcome {
     let senders =
         check::at_first_pod(&stage, family, &service.clone().with_ingress(), (&stage.client, LoadBalancer))?;
     let somebody = "192.168.50.77:7777".parse().context("an address")?;
-    sleep(SETTLED);
+    check::rest(&stage, &senders)?;
     table::make(&stage.node, [New::udp(somebody, senders[0].to, MARK).replied()])?;
     let commit = stage.put(family, &service)?;
     let last = check::is_silent(&stage, &senders, 0, commit)?;
@@ -122,15 +122,13 @@ pub(crate) fn local_endpoint_comes(family: Family) -> Outcome {
     let elsewhere = local(Service::new(&[ready(0).elsewhere()]));
     let senders = stage.clients(&stage.client, family, &elsewhere, LoadBalancer)?;
     check::arrives_nowhere(&stage, &senders)?;
+    check::rest(&stage, &senders)?;
     let first = stage.put(family, &elsewhere)?;
     check::has_no_entry(&stage, &senders, first)?;
     // One more entry that nobody has looked at, as it is left by a packet that was under way for long.
-    sleep(SETTLED);
+    check::rest(&stage, &senders)?;
     let left = senders.iter().map(|sender| New::udp(sender.from, sender.to, 0));
     table::make(&stage.node, left).context("rules without local endpoints let packets through")?;
     let commit = stage.put(family, &local(Service::new(&[ready(0).elsewhere(), ready(1)])))?;
     check::arrives(&stage, &senders, 1, commit).map(Some)
 }
-
-/// By then nothing is looked at any more of what was changed before.
-const SETTLED: Duration = Duration::from_millis(2600);

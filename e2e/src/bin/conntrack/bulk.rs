@@ -4,7 +4,6 @@
 #![expect(clippy::disallowed_methods, reason = "changes come at a rate")]
 
 use std::net::SocketAddr;
-use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
@@ -37,10 +36,13 @@ pub(crate) fn many_stale(family: Family) -> Outcome {
         _ => elsewhere(n),
     };
     table::make(&stage.node, (0..ENTRIES).map(entry))?;
-    sleep(check::QUIET);
+    stage.daemon.rest(family)?;
     let commit = stage.put(family, &service.with_endpoints(family, &[ready(0)]))?;
     stage.put(family, &Service::new(&pods(&[0])).named("other", 20))?;
     let took = stage.daemon.says(&format!("{family} change: {STALE} stale UDP"), 0)? - commit;
+    let said = format!("demo/web:silent, {STALE}: the backend is not serving");
+    ensure!(stage.daemon.count(&said)? == 1, "it is not said once what was deleted and why");
+    stage.daemon.says("\"deleted: udp ", STALE - 1)?;
 
     let entries = table::entries(&stage.node)?;
     let ours = || entries.iter().filter(|entry| entry.front_end() == front_end);
@@ -87,7 +89,7 @@ pub(crate) fn other_family(_: Family) -> Outcome {
     table::make(&stage.node, (0..ENTRIES).map(entry))?;
     let senders = stage.clients(&stage.client, Family::V6, &service, ClusterIp)?;
     stage.arrive(&senders, 0, begin)?;
-    sleep(check::QUIET);
+    check::rest(&stage, &senders)?;
     let commit = stage.put(Family::V6, &service.with_endpoints(Family::V6, &[ready(1)]))?;
     let took = check::moves(&stage, &senders, [0, 1], commit)?;
     let marked = stage.entries(&[front_end])?.iter().filter(|entry| entry.mark == MARK).count();

@@ -19,9 +19,6 @@ pub(crate) const RECOVERY: Duration = Duration::from_millis(200);
 /// For so long it is watched that what should not happen does not.
 pub(crate) const WATCHED: Duration = Duration::from_millis(700);
 
-/// The table is looked at twice a second at most; what changes after so long is looked at at once.
-pub(crate) const QUIET: Duration = Duration::from_millis(800);
-
 /// Programs a service whose only endpoint is in the first pod, and starts clients in a namespace that reach it at an
 /// address of the service.
 pub(crate) fn at_first_pod(
@@ -33,8 +30,14 @@ pub(crate) fn at_first_pod(
     let begin = stage.put(family, service)?;
     let senders = stage.clients(from, family, service, target)?;
     stage.arrive(&senders, 0, begin)?;
-    sleep(QUIET);
+    rest(stage, &senders)?;
     Ok(senders)
+}
+
+/// Waits until a change would be followed by a look at the table at once, in the family of the senders.
+pub(crate) fn rest(stage: &Stage, senders: &[Sender]) -> Result<()> {
+    let is_v4 = senders.iter().all(|sender| sender.to.is_ipv4());
+    stage.daemon.rest(if is_v4 { Family::V4 } else { Family::V6 })
 }
 
 /// Waits until all senders arrive at a pod, at the latest [`RECOVERY`] after a commit; measures how much later.
@@ -83,7 +86,7 @@ pub(crate) fn moves(
 /// The senders arrive nowhere while there are no rules for them.
 pub(crate) fn arrives_nowhere(stage: &Stage, senders: &[Sender]) -> Result<()> {
     let since = Instant::now();
-    sleep(QUIET);
+    sleep(WATCHED);
     for sender in senders {
         ensure!(
             (0..stage.sinks.len()).all(|pod| stage.arrival(sender, pod, since).is_none()),

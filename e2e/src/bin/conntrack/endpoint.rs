@@ -32,6 +32,7 @@ fn first_of(family: Family, from: fn(&Stage) -> &Netns) -> Outcome {
     let service = Service::new(&pods(&[0]));
     let senders = stage.clients(from(&stage), family, &service, ClusterIp)?;
     check::arrives_nowhere(&stage, &senders)?;
+    check::rest(&stage, &senders)?;
     let commit = stage.put(family, &service)?;
     check::arrives(&stage, &senders, 0, commit).map(Some)
 }
@@ -69,7 +70,7 @@ pub(crate) fn one_of_two(family: Family) -> Outcome {
         let pod = stage.wait_for(Duration::from_secs(2), somewhere).context("a client reaches nobody")?;
         if pod == 0 { leaving.push(sender) } else { staying.push(sender) }
     }
-    sleep(check::QUIET);
+    check::rest(&stage, &leaving)?;
     ensure!(!leaving.is_empty() && !staying.is_empty(), "all clients chose the same endpoint");
     stage.mark(&staying)?;
     let commit = stage.put(family, &Service::new(&pods(&[1])))?;
@@ -98,6 +99,7 @@ pub(crate) fn back_from_zero(family: Family) -> Outcome {
         check::at_first_pod(&stage, family, &Service::new(&pods(&[0])), (&stage.client, ClusterIp))?;
     let empty = stage.put(family, &Service::new(&[]))?;
     check::is_silent(&stage, &senders, 0, empty)?;
+    check::rest(&stage, &senders)?;
     let commit = stage.put(family, &Service::new(&pods(&[1])))?;
     check::arrives(&stage, &senders, 1, commit).map(Some)
 }
@@ -107,6 +109,7 @@ pub(crate) fn refused_for_long(family: Family) -> Outcome {
     let stage = Stage::start("", &[])?;
     let senders = stage.clients(&stage.client, family, &Service::new(&[]), ClusterIp)?;
     check::arrives_nowhere(&stage, &senders)?;
+    check::rest(&stage, &senders)?;
     let refusing = stage.put(family, &Service::new(&[]))?;
     check::has_no_entry(&stage, &senders, refusing)?;
     check::hears_refusals(&stage, &senders, refusing)?;
@@ -191,7 +194,7 @@ pub(crate) fn session_affinity(family: Family) -> Outcome {
     let bound = many(&stage, family, &Service::new(&[]))?;
     let begin = Instant::now();
     stage.arrive(&bound, 0, begin)?;
-    sleep(check::QUIET);
+    check::rest(&stage, &bound)?;
     ensure!(bound.iter().all(|sender| stage.arrival(sender, 1, begin).is_none()), "a client is not bound");
     let commit = stage.put(family, &affinity(Service::new(&pods(&[1]))))?;
     let all: Vec<Sender> = senders.into_iter().chain(bound).collect();

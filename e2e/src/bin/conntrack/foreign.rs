@@ -129,6 +129,7 @@ pub(crate) fn zone_copy(family: Family) -> Outcome {
     let service = Service::new(&pods(&[0]));
     let senders = stage.clients(&stage.client, family, &service, ClusterIp)?;
     check::arrives_nowhere(&stage, &senders)?;
+    check::rest(&stage, &senders)?;
     let copies = senders.iter().map(|sender| New::udp(sender.from, sender.to, MARK).in_zone(MARK as u16));
     table::make(&stage.node, copies)?;
     let commit = stage.put(family, &service)?;
@@ -194,8 +195,7 @@ fn reach(stage: &Stage, senders: &[Sender], server: &Sink) -> Result<()> {
         let arrived = stage.wait_for(Duration::from_secs(5), arrived);
         ensure!(arrived.is_some(), "{} does not reach {}", sender.from, sender.to);
     }
-    sleep(check::QUIET);
-    Ok(())
+    check::rest(stage, senders)
 }
 
 /// Changes a service and waits until the table was looked at.

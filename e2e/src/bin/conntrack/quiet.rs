@@ -3,7 +3,7 @@
 //! Does not know of changes that do.
 
 use e2e::backend::Family;
-use e2e::flow::service::{Service, Target::ClusterIp, pods};
+use e2e::flow::service::{Service, Target::ClusterIp, pods, ready};
 use e2e::flow::stage::Stage;
 
 use crate::Outcome;
@@ -30,23 +30,29 @@ fn change(family: Family, service: &Service, changed: &Service) -> Outcome {
     Ok(None)
 }
 
-/// Policies, affinity and topology change, but neither who serves nor whether anybody does.
+/// Policies, affinity, topology and its hints change, but neither who serves nor whether anybody does.
 pub(crate) fn policies(family: Family) -> Outcome {
     let stage = Stage::start("", &[])?;
     let service = Service::new(&pods(&[0]));
     let senders = check::at_first_pod(&stage, family, &service, (&stage.client, ClusterIp))?;
     stage.mark(&senders)?;
     let before = stage.daemon.passes(family)?;
+    // Not each of them changes a rule, so there may be no commit to wait for.
+    let unseen = |changed: &Service| {
+        stage.manifests.put(&changed.file(), &changed.yaml())?;
+        check::survives_unseen(&stage, &senders, family, before)
+    };
     for spec in [
         "internalTrafficPolicy: Local",
         "externalTrafficPolicy: Local",
         "sessionAffinity: ClientIP",
         "trafficDistribution: PreferSameNode",
     ] {
-        // Not each of them changes a rule, so there may be no commit to wait for.
-        let changed = service.clone().with_spec(spec);
-        stage.manifests.put(&changed.file(), &changed.yaml())?;
-        check::survives_unseen(&stage, &senders, family, before)?;
+        unseen(&service.clone().with_spec(spec))?;
     }
+    let hinted = ready(0).hinted("forNodes: [{name: node1}], forZones: [{name: a}]");
+    let service = Service::new(&[hinted]).with_spec("trafficDistribution: PreferSameNode");
+    unseen(&service)?;
+    unseen(&Service::new(&[hinted.hinted("forZones: [{name: b}]")]))?;
     Ok(None)
 }
