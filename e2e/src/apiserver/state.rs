@@ -145,8 +145,8 @@ impl State {
                 watcher.order(Order::Tell(status::line(event.event_type, &event.object)));
             }
         } else {
-            for object in self.store.list(kind, &watcher.selector) {
-                watcher.order(Order::Tell(status::line("ADDED", &object)));
+            for object in self.store.meant(kind, &watcher.selector) {
+                watcher.order(Order::Tell(status::line("ADDED", object)));
             }
         }
         if from == From::Stream {

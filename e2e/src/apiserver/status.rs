@@ -52,7 +52,7 @@ pub(super) fn list(kind: Kind, version: u64, token: Option<&str>, items: Vec<Val
 
 /// A line of a watch.
 pub(super) fn line(event_type: &str, object: &Value) -> Bytes {
-    format!("{}\n", json!({"type": event_type, "object": object})).into()
+    format!("{{\"type\":\"{event_type}\",\"object\":{object}}}\n").into()
 }
 
 /// Whether everything that existed at the start was told.

@@ -62,9 +62,14 @@ impl Store {
     }
 
     /// The objects that are meant, in the order of their keys.
+    pub(super) fn meant<'a>(&'a self, kind: Kind, selector: &'a Selector) -> impl Iterator<Item = &'a Value> {
+        let all = self.objects.iter().filter(move |((one, ..), _)| *one == kind);
+        all.map(|(_, object)| object).filter(move |object| selector.matches(object))
+    }
+
+    /// Copies of the objects that are meant.
     pub(super) fn list(&self, kind: Kind, selector: &Selector) -> Vec<Value> {
-        let all = self.objects.iter().filter(|((one, ..), _)| *one == kind);
-        all.map(|(_, object)| object).filter(|object| selector.matches(object)).cloned().collect()
+        self.meant(kind, selector).cloned().collect()
     }
 
     /// Creates the object or puts it in the place of the one there is; returns it as it is stored.

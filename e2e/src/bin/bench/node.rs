@@ -110,8 +110,9 @@ impl Node {
     /// Input and output are in memory, so that the tool waits for nobody.
     fn run(&self, tool: &str, arguments: &[&str], input: &str) -> Result<(Duration, String)> {
         let (stdin, mut stdout, mut stderr) = (memory(input)?, memory("")?, memory("")?);
-        let mut command = command(tool);
-        command.args(arguments).stdin(Stdio::from(stdin));
+        // By its path, or else this process, which is large, would be copied before the tool is started.
+        let mut command = command(self.backend.program());
+        command.arg(tool).args(arguments).stdin(Stdio::from(stdin));
         command.stdout(stdout.try_clone()?).stderr(stderr.try_clone()?);
         self.tools.equip(&mut command);
         let (status, took) = self.netns.inside(|| {
