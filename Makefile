@@ -24,7 +24,7 @@ RUNNER := CARGO_TARGET_$(shell echo $(TARGET) | tr a-z- A-Z_)_RUNNER
 NOBODY := setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --
 
 .DEFAULT_GOAL := build
-.PHONY: help build demo test check unit workspace golden packets conntrack cleanup alerts fuzz bench clean setup
+.PHONY: help build demo test check unit workspace golden packets daemon conntrack cleanup alerts fuzz bench clean setup
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -38,7 +38,7 @@ demo: build ## Services at work, with real packets (root)
 
 test: setup ## everything below, with a count at the end (root)
 	@cargo build --locked --quiet --profile test -p e2e --bin tally
-	@MAKEFLAGS= $(BIN)/tally $(MAKE) -- check unit workspace golden packets conntrack cleanup alerts fuzz
+	@MAKEFLAGS= $(BIN)/tally $(MAKE) -- check unit workspace golden packets daemon conntrack cleanup alerts fuzz
 
 check: $(TOOLS)/bin/cargo-deny ## format, lints, licences and sources of dependencies
 	cargo fmt --all --check
@@ -64,6 +64,10 @@ golden: setup ## the rules of every recorded case, with both backends (root)
 packets: setup ## stories with real packets, with both backends (root)
 	$(TESTED)
 	$(BIN)/packets
+
+daemon: setup ## the daemon as operators run it, fed by an API server: start, swap, outages, pages (root)
+	$(TESTED)
+	$(BIN)/daemon
 
 conntrack: setup ## UDP flows across changes of Services, a line with a time for each scenario (root)
 	$(TESTED)

@@ -5,14 +5,15 @@
 use std::env;
 use std::ffi::OsString;
 use std::fmt;
-use std::os::unix::fs::symlink;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-use crate::command::{command, run};
+use crate::command::{command, run, run_with_input};
 use crate::netns::Netns;
 
 /// Where Debian installs what the names of a backend are links to.
@@ -119,12 +120,44 @@ impl Tools {
         command.env("PATH", path).env("XTABLES_LOCKFILE", self.folder.path().join("lock"))
     }
 
+    /// Adds rules, with their counters if they have any, to those of a family in a namespace.
+    ///
+    /// # Errors
+    /// What the tool complains of.
+    pub fn restore(&self, netns: &Netns, family: Family, rules: &str) -> Result<()> {
+        let mut restore = command(self.folder.path().join(family.tool("-restore")));
+        restore.args(["--noflush", "--counters"]);
+        netns.inside(|| run_with_input(self.equip(&mut restore), rules)).map(drop)
+    }
+
+    /// Puts a shell script in the place of a tool, or before one that is not among these.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn replace(&self, tool: &str, script: &str) -> Result<()> {
+        let path = self.folder.path().join(tool);
+        if path.is_symlink() {
+            fs::remove_file(&path).with_context(|| format!("remove {tool}"))?;
+        }
+        fs::write(&path, format!("#!/bin/sh\n{script}\n")).with_context(|| format!("write {tool}"))?;
+        fs::set_permissions(&path, Permissions::from_mode(0o755)).with_context(|| format!("permit {tool}"))
+    }
+
     /// All rules of one family in a namespace, as `iptables-save` prints them.
     ///
     /// # Errors
     /// What the tool complains of.
     pub fn save(&self, netns: &Netns, family: Family) -> Result<String> {
+        self.save_with(netns, family, &[])
+    }
+
+    /// The same with flags of `iptables-save`.
+    ///
+    /// # Errors
+    /// What the tool complains of.
+    pub fn save_with(&self, netns: &Netns, family: Family, flags: &[&str]) -> Result<String> {
         let mut save = command(self.folder.path().join(family.tool("-save")));
+        save.args(flags);
         netns.inside(|| run(self.equip(&mut save)))
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! Does not know which entries are stale: that is what the stories find out.
 
-mod netlink;
+pub(crate) mod netlink;
 
 pub mod queue;
 pub mod table;

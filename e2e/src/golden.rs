@@ -3,7 +3,7 @@
 //! Does not know which rules are right: the recordings do.
 
 mod case;
-mod node;
+pub mod node;
 mod run;
 
 pub use case::{Case, cases};

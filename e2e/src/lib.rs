@@ -20,11 +20,13 @@ pub mod source;
 pub mod proxy;
 
 pub mod echo;
+pub mod page;
 pub mod request;
 
 pub mod cluster;
 
 pub mod flow;
+pub mod packet_counter;
 
 pub mod golden;
 

@@ -3,6 +3,7 @@
 //! Does not know what it programs; its log is read only to be shown.
 
 use std::env;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
@@ -23,6 +24,27 @@ pub const NODE: &str = "node1";
 
 /// How long the proxy may take to end when it is told to.
 const PROMPT: Duration = Duration::from_secs(5);
+
+/// What is started, and through which other programs.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// A program with arguments that starts the one named after them.
+    pub through: Vec<OsString>,
+    /// The binary.
+    pub path: PathBuf,
+    /// Its arguments.
+    pub words: Vec<OsString>,
+}
+
+impl Program {
+    /// The binary under test, without arguments.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn new() -> Result<Program> {
+        Ok(Program { through: Vec::new(), path: binary()?, words: Vec::new() })
+    }
+}
 
 /// A running proxy.
 #[derive(Debug)]
@@ -51,15 +73,34 @@ impl Proxy {
         let folder = TempDir::with_prefix("kp-proxy-").context("make a folder for the proxy")?;
         let config_file = folder.path().join("config.yaml");
         fs::write(&config_file, source.configured(config)).context("write the configuration")?;
-        let log = File::create(folder.path().join("log")).context("make the log")?;
+        let mut words: Vec<OsString> = source.flags().into_iter().map(OsString::from).collect();
+        words.extend(["--config".into(), config_file.into(), "--hostname-override".into()]);
+        words.extend([NODE.into(), "-v=2".into()]);
+        Proxy::launch(netns, tools, &Program { words, ..Program::new()? }, folder)
+    }
 
+    /// Starts a program in the namespace that is the real binary, or ends up as it.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn run(netns: &Netns, tools: &Tools, program: &Program) -> Result<Proxy> {
+        let folder = TempDir::with_prefix("kp-proxy-").context("make a folder for the proxy")?;
+        Proxy::launch(netns, tools, program, folder)
+    }
+
+    fn launch(netns: &Netns, tools: &Tools, program: &Program, folder: TempDir) -> Result<Proxy> {
+        let log = File::create(folder.path().join("log")).context("make the log")?;
         let mut command = netns.command("setpriv");
-        command.args(["--pdeathsig", "KILL", "--"]).arg(binary()?);
-        command.args(source.flags()).arg("--config").arg(config_file);
-        command.args(["--hostname-override", NODE, "-v=2"]);
+        command.args(["--pdeathsig", "KILL", "--"]).args(&program.through).arg(&program.path);
+        command.args(&program.words);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let child = tools.equip(&mut command).spawn().with_context(|| format!("start {command:?}"))?;
         Ok(Proxy { child, folder })
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Everything it has logged so far.
@@ -74,7 +115,7 @@ impl Proxy {
     /// The last lines of its log, to be shown with a failure.
     pub fn log_tail(&self) -> String {
         let log = self.log().unwrap_or_else(|error| format!("{error:#}"));
-        let lines: Vec<&str> = log.lines().collect();
+        let lines: Vec<&str> = log.lines().filter(|line| !line.contains("] \"FLAG: ")).collect();
         lines[lines.len().saturating_sub(25)..].join("\n")
     }
 
@@ -95,11 +136,16 @@ impl Proxy {
     pub fn stop(&mut self) -> Result<ExitStatus> {
         let pid = Pid::from_child(&self.child);
         kill_process(pid, Signal::TERM).context("send SIGTERM to kube-proxy")?;
-        wait::until(PROMPT, || {
-            self.child
-                .try_wait()
-                .context("wait for kube-proxy")?
-                .context("kube-proxy does not end on SIGTERM")
+        self.ended(PROMPT).context("after SIGTERM")
+    }
+
+    /// Waits until it has ended by itself.
+    ///
+    /// # Errors
+    /// If it does not within `limit`.
+    pub fn ended(&mut self, limit: Duration) -> Result<ExitStatus> {
+        wait::until(limit, || {
+            self.child.try_wait().context("wait for kube-proxy")?.context("kube-proxy does not end")
         })
     }
 }

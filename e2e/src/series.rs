@@ -12,7 +12,7 @@ use anyhow::{Context, Result, anyhow};
 
 use crate::wait::Watch;
 
-/// Tests that run at the same time.
+/// Tests that run at the same time, unless a series says otherwise.
 const PARALLEL: usize = 2;
 
 /// A test with a name.
@@ -39,11 +39,19 @@ struct Outcome {
 /// # Errors
 /// If nothing can be written. A test that fails is no error, but the answer is false.
 pub fn run(tests: Vec<Test>, closing: &str, out: &mut impl Write) -> Result<bool> {
+    run_at_once(PARALLEL, tests, closing, out)
+}
+
+/// The same with so many tests at the same time.
+///
+/// # Errors
+/// If nothing can be written.
+pub fn run_at_once(parallel: usize, tests: Vec<Test>, closing: &str, out: &mut impl Write) -> Result<bool> {
     let total = tests.len();
     let queue = Mutex::new(tests.into_iter());
     let (sender, receiver) = mpsc::channel();
     thread::scope(|scope| {
-        for _ in 0..PARALLEL {
+        for _ in 0..parallel {
             let (queue, sender) = (&queue, sender.clone());
             scope.spawn(move || {
                 let next = || queue.lock().expect("taking from the queue does not panic").next();

@@ -2,8 +2,10 @@
 //!
 //! Rules depend on its zone alone, which the families see for themselves.
 
+use std::net::IpAddr;
+
 use anyhow::{Result, bail};
-use config::DetectLocal;
+use config::{Checked, DetectLocal};
 use informer::change::Change;
 use informer::object::Node;
 use proxier::node::{NodeIdentity, NodeIps};
@@ -16,31 +18,48 @@ use crate::serve::SharedHealth;
 pub(crate) struct ThisNode {
     identity: NodeIdentity,
     health: SharedHealth,
+    /// `bindAddress`, which goes before the Node's own addresses.
+    bind_address: IpAddr,
     /// Whether the rules hold the pod CIDRs that were found at the start.
     depends_on_pod_cidrs: bool,
 }
 
 impl ThisNode {
     /// The node of this identity.
-    pub(crate) fn new(identity: NodeIdentity, health: SharedHealth, mode: &DetectLocal) -> Self {
-        let depends_on_pod_cidrs = matches!(mode, DetectLocal::NodeCidr);
-        Self { identity, health, depends_on_pod_cidrs }
+    pub(crate) fn new(identity: NodeIdentity, health: SharedHealth, config: &Checked) -> Self {
+        let depends_on_pod_cidrs = matches!(config.detect_local, DetectLocal::NodeCidr);
+        Self { identity, health, bind_address: config.bind_address, depends_on_pod_cidrs }
     }
 
-    /// Takes in a change of the cluster.
+    /// Takes in changes of the cluster. What the Node was in between is nobody's concern: before the start, it may not
+    /// have been complete.
     ///
     /// # Errors
     /// The pod CIDRs changed that the rules hold: the daemon must start anew.
-    pub(crate) fn take_in(&self, change: &Change) -> Result<()> {
+    pub(crate) fn take_in(&self, changes: &[Change]) -> Result<()> {
+        changes.iter().rev().find(|change| self.is_meant(change)).map_or(Ok(()), |change| self.became(change))
+    }
+
+    fn is_meant(&self, change: &Change) -> bool {
         match change {
-            Change::SetNode(node) if node.name == self.identity.name => self.changed(node),
-            Change::DeleteNode(name) if *name == self.identity.name => {
+            Change::SetNode(node) => node.name == self.identity.name,
+            Change::DeleteNode(name) => *name == self.identity.name,
+            Change::SetService(_)
+            | Change::DeleteService(_)
+            | Change::SetEndpointSlice(_)
+            | Change::DeleteEndpointSlice(_)
+            | Change::Synced => false,
+        }
+    }
+
+    fn became(&self, change: &Change) -> Result<()> {
+        match change {
+            Change::SetNode(node) => self.changed(node),
+            Change::DeleteNode(name) => {
                 info!(node = %name, "Node is being deleted");
                 Ok(())
             }
-            Change::SetNode(_)
-            | Change::DeleteNode(_)
-            | Change::SetService(_)
+            Change::SetService(_)
             | Change::DeleteService(_)
             | Change::SetEndpointSlice(_)
             | Change::DeleteEndpointSlice(_)
@@ -56,7 +75,7 @@ impl ThisNode {
             info!(node = found.name, "PodCIDRs changed for the node");
             bail!("the pod CIDRs of node {:?} changed", found.name);
         }
-        let ips = NodeIps::choose(&node.addresses, found.ips.of(found.ips.primary));
+        let ips = NodeIps::choose(&node.addresses, self.bind_address);
         if ips != found.ips && !node.addresses.is_empty() {
             info!(node = found.name, "NodeIPs changed for the node");
         }

@@ -7,7 +7,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use config::{Checked, DetectLocal};
 use informer::change::{Batch, Change};
 use proxier::host;
@@ -15,11 +15,12 @@ use tracing::info;
 
 use crate::config_file::Watch;
 use crate::event::{Events, Happening, Reporter};
+use crate::family::FamilySync;
 use crate::health::Eligibility;
 use crate::node::ThisNode;
 use crate::outside::{About, Outside};
 use crate::signal::Signals;
-use crate::source::Source;
+use crate::source::{Interest, Source};
 use crate::sync::{self, Wake};
 use crate::{flows, oom, start};
 
@@ -48,13 +49,17 @@ pub(crate) fn run(plan: Plan, config: &Checked, about: About) -> Result<()> {
     run_io(wakes.clone())?;
     let is_directory = matches!(plan.source, Source::Manifests(_));
     let patience = Patience::for_node(&plan.source, config);
-    plan.source.follow(&plan.node_name, outside.metrics.rest.clone(), wakes.clone(), queue)?;
+    let interest = if plan.init_only { Interest::Node } else { Interest::Everything };
+    plan.source.follow(interest, &plan.node_name, outside.metrics.rest.clone(), wakes.clone(), queue)?;
     let Some(initial) = initial_state(&woken, &plan.node_name, patience)? else { return Ok(()) };
     if is_directory && initial.node(&plan.node_name).is_none() {
         // Nobody says that this node is to go.
         outside.health.lock().set_eligibility(Eligibility::Eligible);
     }
-    let node = start::identify(&plan.node_name, config, &initial)?;
+    // A directory need not hold the Node; an API server that has none knows no address of it.
+    let stand_ins =
+        if is_directory { host::addresses().context("can't list the host's addresses")? } else { Vec::new() };
+    let node = start::identify(&plan.node_name, config, &initial, &stand_ins);
     let flows = if plan.init_only || !plan.flush_conntrack {
         None
     } else {
@@ -62,7 +67,8 @@ pub(crate) fn run(plan: Plan, config: &Checked, about: About) -> Result<()> {
     };
     let families = start::families(config, &node, flows.as_ref(), &outside)?;
     if plan.init_only {
-        info!("System initialized and --init-only specified");
+        let tell = |family| info!(ipFamily = %family, "System initialized and --init-only specified");
+        families.iter().map(FamilySync::family).for_each(tell);
         return Ok(());
     }
     info!(version = about.release, "Version info");
@@ -73,7 +79,7 @@ pub(crate) fn run(plan: Plan, config: &Checked, about: About) -> Result<()> {
     }
     outside.serve(config, about, &wakes)?;
     outside.events.tell(Happening::Started);
-    let node = ThisNode::new(node, outside.health.clone(), &config.detect_local);
+    let node = ThisNode::new(node, outside.health.clone(), config);
     sync::run(initial, &woken, &node, families)
 }
 
@@ -128,6 +134,12 @@ fn initial_state(woken: &Receiver<Wake>, node: &str, patience: Patience) -> Resu
                 Ok(Wake::Failed(error)) => return Err(error),
                 Err(RecvTimeoutError::Timeout) => break,
             }
+        }
+    }
+    if !patience.pod_cidrs.is_zero() && !has_pod_cidrs(&initial) {
+        match initial.node(node) {
+            Some(_) => bail!("timeout waiting for PodCIDR allocation on node {node:?}"),
+            None => bail!("timeout waiting for node {node:?} to exist"),
         }
     }
     Ok(Some(initial))

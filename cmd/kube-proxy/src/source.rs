@@ -10,7 +10,7 @@ use std::sync::mpsc::Sender;
 use std::thread;
 
 use anyhow::{Context, Result};
-use informer::api::{self, Connection, News, Server};
+use informer::api::{self, Connection, News, Resource, Server};
 use informer::change::Batch;
 use informer::directory;
 use tokio::runtime::{Builder, Runtime};
@@ -29,6 +29,24 @@ pub(crate) enum Source {
     Api(Connection),
 }
 
+/// What is wanted of an API server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Interest {
+    /// Everything that rules are made of.
+    Everything,
+    /// This Node.
+    Node,
+}
+
+impl Interest {
+    fn resources(self) -> &'static [Resource] {
+        match self {
+            Self::Everything => &[Resource::Node, Resource::Services, Resource::EndpointSlices],
+            Self::Node => &[Resource::Node],
+        }
+    }
+}
+
 impl Source {
     /// Follows the source until the receiver is gone, and posts `events` where it is an API server. The
     /// thread ends with the process.
@@ -37,6 +55,7 @@ impl Source {
     /// The API server's kubeconfig cannot be used, or no thread could be started.
     pub(crate) fn follow(
         self,
+        interest: Interest,
         node_name: &str,
         rest: RestMetrics,
         wakes: Sender<Wake>,
@@ -44,7 +63,9 @@ impl Source {
     ) -> Result<()> {
         match self {
             Self::Manifests(path) => follow_directory(path, wakes),
-            Self::Api(connection) => follow_api(connection, node_name.to_owned(), rest, wakes, events),
+            Self::Api(connection) => {
+                follow_api(connection, interest.resources(), node_name.to_owned(), rest, wakes, events)
+            }
         }
     }
 }
@@ -65,6 +86,7 @@ fn follow_directory(path: PathBuf, wakes: Sender<Wake>) -> Result<()> {
 /// On a thread of its own: decoding a large list must not delay anything else.
 fn follow_api(
     connection: Connection,
+    resources: &'static [Resource],
     node_name: String,
     rest: RestMetrics,
     wakes: Sender<Wake>,
@@ -76,7 +98,7 @@ fn follow_api(
     let connect = Server::connect(connection, timing, move |exchange| rest.requested(exchange));
     let server = runtime.block_on(connect)?;
     let work = async move {
-        let follow = api::follow(&server, &node_name, |news| tell(news, &wakes));
+        let follow = api::follow_only(resources, &server, &node_name, |news| tell(news, &wakes));
         tokio::join!(follow, events.post(&server, Patience::default()));
     };
     spawn("api", move || runtime.block_on(work))

@@ -3,6 +3,7 @@
 //! Knows nothing of flags and of the loop.
 
 use std::fs;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
@@ -10,7 +11,6 @@ use config::Checked;
 use conntrack::worker::Worker;
 use informer::change::Batch;
 use proxier::family::Family;
-use proxier::host;
 use proxier::iptables::Iptables;
 use proxier::node::NodeIdentity;
 use proxier::option::{Options, Tools};
@@ -24,20 +24,16 @@ use crate::outside::Outside;
 use crate::sysctl;
 use crate::warning::{self, Stack};
 
-/// This node, from its Node object if the initial state holds one, else from the host.
-///
-/// # Errors
-/// The host's addresses cannot be listed.
-pub(crate) fn identify(name: &str, config: &Checked, initial: &Batch) -> Result<NodeIdentity> {
-    let addresses = host::addresses().context("can't list the host's addresses")?;
-    let identity = NodeIdentity::new(name, initial.node(name), &addresses, config.bind_address);
+/// This node, from its Node object if the initial state holds one, else from `stand_ins`, addresses of the host.
+pub(crate) fn identify(name: &str, config: &Checked, initial: &Batch, stand_ins: &[IpAddr]) -> NodeIdentity {
+    let identity = NodeIdentity::new(name, initial.node(name), stand_ins, config.bind_address);
     let ips = &identity.ips;
     if ips.of(ips.primary).is_loopback() {
         error!(node = name, "Can't determine this node's IP, assuming loopback");
     }
     let all = Family::ALL.map(|family| ips.of(family));
     info!(node = name, primaryIPFamily = %ips.primary, NodeIPs = %Json(&all), "Retrieved node IPs");
-    Ok(identity)
+    identity
 }
 
 /// Applies kernel settings, and makes a worker for each family that this host has.

@@ -65,7 +65,7 @@ fn distribute(
     loop {
         log_complaints(&batch.complaints);
         batch.changes.iter().for_each(log_change);
-        batch.changes.iter().try_for_each(|change| node.take_in(change))?;
+        node.take_in(&batch.changes)?;
         let shared = Arc::new(batch);
         for family in families {
             family.send(Arc::clone(&shared)).map_err(|_| anyhow!("the thread of a family has ended"))?;

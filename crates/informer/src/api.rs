@@ -67,16 +67,26 @@ pub enum News {
 /// when all three are complete.
 ///
 /// Never gives up: a server that is not there, or not any more, is tried again and again.
-pub async fn follow(server: &Server, node_name: &str, mut tell: impl FnMut(News) -> ControlFlow<()>) {
-    let resources = [Resource::Node, Resource::Services, Resource::EndpointSlices];
+pub async fn follow(server: &Server, node_name: &str, tell: impl FnMut(News) -> ControlFlow<()>) {
+    follow_only(&[Resource::Node, Resource::Services, Resource::EndpointSlices], server, node_name, tell)
+        .await;
+}
+
+/// The same of some resources.
+pub async fn follow_only(
+    resources: &[Resource],
+    server: &Server,
+    node_name: &str,
+    mut tell: impl FnMut(News) -> ControlFlow<()>,
+) {
     let (sender, mut receiver) = mpsc::channel(1);
-    let reflectors = join_all(resources.map(|resource| {
-        let selection = Selection::of(resource, node_name);
+    let reflectors = join_all(resources.iter().map(|resource| {
+        let selection = Selection::of(*resource, node_name);
         reflect::reflect(server, selection, sender.clone())
     }));
     drop(sender);
     let listen = async {
-        let mut missing = BTreeSet::from(resources);
+        let mut missing = BTreeSet::from_iter(resources.iter().copied());
         while let Some(news) = receiver.recv().await {
             let completes = matches!(&news, News::Listed(resource) if missing.remove(resource));
             tell(news)?;

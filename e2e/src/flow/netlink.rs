@@ -12,13 +12,13 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::netns::Netns;
 
-pub(super) const IPV4: u8 = 2;
-pub(super) const IPV6: u8 = 10;
+pub(crate) const IPV4: u8 = 2;
+pub(crate) const IPV6: u8 = 10;
 
 /// What the kernel answers a request with: a negative errno, or 0.
-pub(super) const RESULT: u16 = 2;
+pub(crate) const RESULT: u16 = 2;
 /// The end of a dump.
-pub(super) const DONE: u16 = 3;
+pub(crate) const DONE: u16 = 3;
 
 const HEADER: usize = 20;
 const READ: usize = 64 * 1024;
@@ -26,10 +26,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A socket of a namespace.
 #[derive(Debug)]
-pub(super) struct Conversation(Socket);
+pub(crate) struct Conversation(Socket);
 
 impl Conversation {
-    pub(super) fn open(netns: &Netns) -> Result<Conversation> {
+    pub(crate) fn open(netns: &Netns) -> Result<Conversation> {
         let open = || -> std::io::Result<Socket> {
             let mut socket = Socket::new(NETLINK_NETFILTER)?;
             socket.bind_auto()?;
@@ -38,13 +38,13 @@ impl Conversation {
         Ok(Conversation(netns.inside(open).context("open a netlink socket")?))
     }
 
-    pub(super) fn send(&self, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn send(&self, bytes: &[u8]) -> Result<()> {
         self.0.send(bytes, 0).context("send a netlink request")?;
         Ok(())
     }
 
     /// What one read brings; nothing if nothing comes within `patience`.
-    pub(super) fn receive(&self, patience: Duration) -> Result<Option<Vec<u8>>> {
+    pub(crate) fn receive(&self, patience: Duration) -> Result<Option<Vec<u8>>> {
         let patience = Timespec::try_from(patience).context("a patience beyond all time")?;
         if poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&patience)).context("wait for netlink")? == 0
         {
@@ -57,7 +57,7 @@ impl Conversation {
     }
 
     /// Waits for the result of the last request, which must have asked for it; any failure before it counts.
-    pub(super) fn acknowledged(&self, sequence: u32) -> Result<()> {
+    pub(crate) fn acknowledged(&self, sequence: u32) -> Result<()> {
         loop {
             let bytes = self.receive(PATIENCE)?.context("the kernel does not answer")?;
             for message in messages(&bytes) {
@@ -75,16 +75,16 @@ impl Conversation {
 
 /// One message of the kernel.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Message<'a> {
-    pub(super) kind: u16,
-    pub(super) sequence: u32,
+pub(crate) struct Message<'a> {
+    pub(crate) kind: u16,
+    pub(crate) sequence: u32,
     /// With all headers.
-    pub(super) bytes: &'a [u8],
+    pub(crate) bytes: &'a [u8],
 }
 
 impl<'a> Message<'a> {
     /// The attributes of a netfilter message.
-    pub(super) fn attributes(self) -> &'a [u8] {
+    pub(crate) fn attributes(self) -> &'a [u8] {
         self.bytes.get(HEADER..).unwrap_or_default()
     }
 
@@ -95,7 +95,7 @@ impl<'a> Message<'a> {
 }
 
 /// The messages of one read.
-pub(super) fn messages(bytes: &[u8]) -> impl Iterator<Item = Message<'_>> {
+pub(crate) fn messages(bytes: &[u8]) -> impl Iterator<Item = Message<'_>> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
         let length = u32::from_ne_bytes(*rest.first_chunk()?) as usize;
@@ -111,16 +111,16 @@ pub(super) fn messages(bytes: &[u8]) -> impl Iterator<Item = Message<'_>> {
 }
 
 /// A request to netfilter. `resource` is a queue's number, and 0 for everything else.
-pub(super) struct Request {
-    pub(super) kind: u16,
-    pub(super) flags: u16,
-    pub(super) sequence: u32,
-    pub(super) family: u8,
-    pub(super) resource: u16,
+pub(crate) struct Request {
+    pub(crate) kind: u16,
+    pub(crate) flags: u16,
+    pub(crate) sequence: u32,
+    pub(crate) family: u8,
+    pub(crate) resource: u16,
 }
 
 impl Request {
-    pub(super) fn bytes(&self, attributes: &[DefaultNla]) -> Vec<u8> {
+    pub(crate) fn bytes(&self, attributes: &[DefaultNla]) -> Vec<u8> {
         let length = HEADER + attributes.buffer_len();
         let mut bytes = Vec::with_capacity(length);
         bytes.extend(u32::try_from(length).expect("requests are short").to_ne_bytes());
@@ -136,21 +136,21 @@ impl Request {
     }
 }
 
-pub(super) fn attribute(kind: u16, value: &[u8]) -> DefaultNla {
+pub(crate) fn attribute(kind: u16, value: &[u8]) -> DefaultNla {
     DefaultNla::new(kind, value.to_vec())
 }
 
-pub(super) fn nested(kind: u16, attributes: &[DefaultNla]) -> DefaultNla {
+pub(crate) fn nested(kind: u16, attributes: &[DefaultNla]) -> DefaultNla {
     let mut value = vec![0; attributes.buffer_len()];
     attributes.emit(&mut value);
     DefaultNla::new(kind | NLA_F_NESTED, value)
 }
 
-pub(super) fn family_of(address: IpAddr) -> u8 {
+pub(crate) fn family_of(address: IpAddr) -> u8 {
     if address.is_ipv4() { IPV4 } else { IPV6 }
 }
 
-pub(super) fn octets(address: IpAddr) -> Vec<u8> {
+pub(crate) fn octets(address: IpAddr) -> Vec<u8> {
     match address {
         IpAddr::V4(address) => address.octets().to_vec(),
         IpAddr::V6(address) => address.octets().to_vec(),

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use serde_yaml::{Mapping, Value};
 
+use super::node;
 use crate::backend::Family;
+use crate::merge::merge;
 
 /// One recorded case.
 #[derive(Debug)]
@@ -85,6 +87,30 @@ impl Case {
         let config = configuration(&read(folder, "config.yaml")?)?;
         let sysctls = sysctls(&read(folder, "sysctls.txt")?)?;
         Ok(Case { name, config, steps, sysctls })
+    }
+
+    /// The KubeProxyConfiguration to run with.
+    pub fn config(&self) -> &str {
+        &self.config
+    }
+
+    /// The objects of the first step, the Node with its patches among them.
+    pub fn objects(&self) -> Vec<Value> {
+        let mut node = node::object();
+        let mut objects = Vec::new();
+        for document in &self.steps[0].documents {
+            match document.kind.as_str() {
+                "Node" => merge(&mut node, &document.value),
+                _ => objects.push(document.value.clone()),
+            }
+        }
+        objects.push(node);
+        objects
+    }
+
+    /// The rules that were recorded after the first step.
+    pub fn recorded(&self, family: Family) -> &str {
+        self.steps[0].expected(family)
     }
 }
 

@@ -28,14 +28,17 @@ addr add 169.254.77.2/30 dev api0
 ";
 
 /// A fresh namespace with the node's addresses.
-pub(super) fn namespace(label: &str) -> Result<Netns> {
+///
+/// # Errors
+/// If it cannot be made: it needs root.
+pub fn namespace(label: &str) -> Result<Netns> {
     let netns = Netns::new(label)?;
     netns.ip(LINKS).context("give the node its addresses")?;
     Ok(netns)
 }
 
 /// The Node object without patches.
-pub(super) fn object() -> Value {
+pub fn object() -> Value {
     serde_yaml::from_str(NODE).expect("node.yaml is YAML")
 }
 

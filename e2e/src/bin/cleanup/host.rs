@@ -3,7 +3,6 @@
 //! Does not know which rules must be left.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -13,7 +12,6 @@ use e2e::canonical;
 use e2e::command::{command, run, run_with_input};
 use e2e::netns::Netns;
 use e2e::proxy::binary;
-use tempfile::TempDir;
 
 /// A namespace with the tools of one backend.
 pub(crate) struct Host {
@@ -28,14 +26,7 @@ impl Host {
 
     /// Adds rules to those that are there.
     pub(crate) fn restore(&self, family: Family, rules: &str) -> Result<()> {
-        let folder = TempDir::with_prefix("kp-rules-").context("make a folder for rules")?;
-        let path = folder.path().join("rules");
-        std::fs::write(&path, rules).context("write rules")?;
-        let mut restore = self.netns.command(family.tool("-restore"));
-        let input = File::open(&path).context("read rules")?;
-        let output = self.tools.equip(restore.arg("--noflush").stdin(input)).output().context("restore")?;
-        ensure!(output.status.success(), "restore: {}", String::from_utf8_lossy(&output.stderr));
-        Ok(())
+        self.tools.restore(&self.netns, family, rules)
     }
 
     /// Every chain that is not built in, and every rule, in the order of the save.

@@ -1,0 +1,202 @@
+//! Turns the life of a node into what load balancers, probes and Prometheus are told, over IPv4 and IPv6.
+//!
+//! Does not know how a page is made.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context, Result, ensure};
+use e2e::apiserver::Kind;
+use e2e::backend::Backend;
+use e2e::page::Page;
+use e2e::wait;
+use serde_json::Value;
+
+use crate::object;
+use crate::stage::{CONFIG, METRICS, PATIENCE, Stage};
+
+/// All addresses of the health server: a wildcard of either family is both.
+const HEALTH: [&str; 4] = ["127.0.0.1:10256", "10.200.0.2:10256", "[::1]:10256", "[fd00:200::2]:10256"];
+
+/// The health check of the Service, at an address of each family.
+const NODE_PORT: [&str; 2] = ["10.200.0.2:31234", "[fd00:200::2]:31234"];
+
+const SERVICE: &str = "
+apiVersion: v1
+kind: Service
+metadata: {name: lb, namespace: demo}
+spec:
+  type: LoadBalancer
+  externalTrafficPolicy: Local
+  healthCheckNodePort: 31234
+  clusterIP: 10.96.0.20
+  clusterIPs: [10.96.0.20, 'fd00:10:96::20']
+  ipFamilies: [IPv4, IPv6]
+  ports: [{name: http, port: 80, targetPort: 8080, protocol: TCP, nodePort: 30020}]
+status: {loadBalancer: {ingress: [{ip: 192.168.60.20}]}}
+";
+
+const LEAVING: &str = "metadata: {name: node1, deletionTimestamp: '2026-11-23T00:00:00Z'}";
+
+/// `/healthz` follows the Node, `/livez` does not.
+pub(crate) fn health() -> Result<()> {
+    let mut stage = started()?;
+    let told = told_health(&stage);
+    stage.explained(told)?;
+    stage.stop()
+}
+
+fn told_health(stage: &Stage) -> Result<()> {
+    let taint = |key: &str| {
+        object::NODE.replace("spec: {", &format!("spec: {{taints: [{{key: {key}, effect: NoSchedule}}], "))
+    };
+    let leaving = object::NODE.replace("metadata: {name: node1}", LEAVING);
+    for (why, node, eligible) in [
+        ("a Node", object::NODE.to_owned(), true),
+        ("the cluster autoscaler's taint", taint("ToBeDeletedByClusterAutoscaler"), false),
+        ("another taint", taint("node.kubernetes.io/unreachable"), true),
+        ("a deletion timestamp", leaving, false),
+    ] {
+        stage.set(&node)?;
+        wait::until(PATIENCE, || told(stage, eligible)).with_context(|| format!("with {why}"))?;
+    }
+    stage.server.delete(Kind::Node, "", "node1");
+    stage.says("\"Node is being deleted\"", 1)?;
+    told(stage, false).context("a Node that was last seen leaving")?;
+    stage.set(object::NODE)?;
+    wait::until(PATIENCE, || told(stage, true)).context("with the Node made anew")?;
+    for path in ["/", "/healthz/", "/metrics"] {
+        let page = stage.page(HEALTH[0], path)?;
+        ensure!(page.code == 404 && page.body == "404 page not found\n", "{path}: {page:?}");
+    }
+    Ok(())
+}
+
+fn told(stage: &Stage, eligible: bool) -> Result<()> {
+    for address in HEALTH {
+        let (health, life) = (json(stage, address, "/healthz")?, json(stage, address, "/livez")?);
+        let code = if eligible { 200 } else { 503 };
+        ensure!(health.0 == code && life.0 == 200, "{address}: {} and {}", health.0, life.0);
+        ensure!(health.1["nodeEligible"] == eligible, "{address}: {}", health.1);
+        ensure!(life.1["nodeEligible"].is_null(), "{address}: {}", life.1);
+        for page in [&health.1, &life.1] {
+            let is_healthy = |value: &Value| value["healthy"] == true && value["lastUpdated"].is_string();
+            let families = ["IPv4", "IPv6"].iter().all(|family| is_healthy(&page["status"][family]));
+            ensure!(is_healthy(page) && families && page["currentTime"].is_string(), "{address}: {page}");
+        }
+    }
+    Ok(())
+}
+
+fn json(stage: &Stage, address: &str, path: &str) -> Result<(u16, Value)> {
+    let page = stage.page(address, path)?;
+    ensure!(page.header("content-type") == "application/json", "{page:?}");
+    ensure!(page.header("x-content-type-options") == "nosniff", "{page:?}");
+    Ok((page.code, serde_json::from_str(&page.body).with_context(|| format!("JSON: {page:?}"))?))
+}
+
+/// The count of endpoints on this node, in each family, as they come and go.
+pub(crate) fn node_port() -> Result<()> {
+    let mut stage = started()?;
+    let told = told_node_port(&stage);
+    stage.explained(told)?;
+    stage.stop()
+}
+
+fn told_node_port(stage: &Stage) -> Result<()> {
+    stage.set(SERVICE)?;
+    for (pods, count) in [
+        (&[][..], 0),
+        (&[("node1", 11), ("node2", 12)], 1),
+        (&[("node1", 11), ("node1", 13), ("node2", 12)], 2),
+        (&[("node2", 12)], 0),
+    ] {
+        stage.set(&object::slices("lb", pods))?;
+        wait::until(PATIENCE, || counts(stage, count)).with_context(|| format!("with {pods:?}"))?;
+    }
+    stage.set(&object::slices("lb", &[("node1", 11)]))?;
+    stage.set(&object::NODE.replace("metadata: {name: node1}", LEAVING))?;
+    wait::until(PATIENCE, || told(stage, false))?;
+    wait::until(PATIENCE, || counts(stage, 1)).context("a Node that is leaving does not matter here")?;
+    stage.server.delete(Kind::Service, "demo", "lb");
+    wait::until(PATIENCE, || {
+        for address in NODE_PORT {
+            ensure!(stage.page(address, "/").is_err(), "{address} is still open");
+        }
+        Ok(())
+    })
+}
+
+fn counts(stage: &Stage, count: usize) -> Result<()> {
+    let code = if count > 0 { 200 } else { 503 };
+    let body = format!(
+        "{{\n\t\"service\": {{\n\t\t\"namespace\": \"demo\",\n\t\t\"name\": \"lb\"\n\t}},\n\t\"localEndpoints\": {count},\n\t\"serviceProxyHealthy\": true\n}}"
+    );
+    for address in NODE_PORT {
+        let page = stage.page(address, "/anything")?;
+        ensure!(page.code == code && page.body == body, "{address}: {page:?}");
+        ensure!(page.header("x-load-balancing-endpoint-weight") == count.to_string(), "{page:?}");
+        ensure!(page.header("content-type") == "application/json", "{page:?}");
+    }
+    Ok(())
+}
+
+/// The metrics server, at an IPv6 address too.
+pub(crate) fn metrics() -> Result<()> {
+    let mut stage = Stage::new(Backend::Nft)?;
+    stage.set(object::NODE)?;
+    stage.set(&object::service("web", 10, 11))?;
+    stage
+        .start(&format!("{CONFIG}\nmetricsBindAddress: '[::]:10249'\nnodePortAddresses: [primary]\n"), &[])?;
+    let told = stage.commits(1).and_then(|()| {
+        [METRICS, "[::1]:10249", "[fd00:200::2]:10249"].iter().try_for_each(|at| told_metrics(&stage, at))
+    });
+    stage.explained(told)?;
+    stage.stop()
+}
+
+fn told_metrics(stage: &Stage, at: &str) -> Result<()> {
+    let page = |path: &str| -> Result<Page> {
+        let page = stage.page(at, path)?;
+        ensure!(page.code == 200, "{path}: {page:?}");
+        Ok(page)
+    };
+    let text = "text/plain; charset=utf-8";
+    for (path, body) in [("/healthz", "ok"), ("/healthz/ping", "ok"), ("/proxyMode", "iptables")] {
+        let page = page(path)?;
+        ensure!(page.body == body && page.header("content-type") == text, "{path}: {page:?}");
+    }
+    let configz = page("/configz")?;
+    let begin = "{\"kubeproxy.config.k8s.io\":{\"kind\":\"KubeProxyConfiguration\",\"apiVersion\":\"kubeproxy.config.k8s.io/v1alpha1\",";
+    ensure!(configz.body.starts_with(begin), "{configz:?}");
+    ensure!(configz.body.contains("\"nodePortAddresses\":[\"primary\"]"), "{configz:?}");
+    let metrics = page("/metrics")?;
+    let exposition = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";
+    ensure!(metrics.header("content-type") == exposition, "{:?}", metrics.headers);
+    for line in [
+        "kubeproxy_sync_proxy_rules_iptables_total{ip_family=\"IPv4\",table=\"nat\"}",
+        "kubeproxy_sync_proxy_rules_duration_seconds_count{ip_family=\"IPv6\"} ",
+        "kubeproxy_sync_proxy_rules_iptables_last{ip_family=\"IPv6\",table=\"filter\"}",
+        "rest_client_requests_total{code=\"200\",host=\"127.0.0.1:6443\",method=\"GET\"}",
+        "kubernetes_build_info{",
+    ] {
+        ensure!(metrics.body.lines().any(|found| found.starts_with(line)), "{line} in\n{}", metrics.body);
+    }
+    for path in ["/", "/livez", "/readyz", "/debug/pprof/"] {
+        let page = stage.page(at, path)?;
+        ensure!(page.code == 404, "{path}: {page:?}");
+    }
+    Ok(())
+}
+
+fn started() -> Result<Stage> {
+    let mut stage = Stage::new(Backend::Nft)?;
+    stage.set(object::NODE)?;
+    stage.set(&object::service("web", 10, 11))?;
+    stage.start(CONFIG, &[])?;
+    stage.explained(stage.commits(1))?;
+    wait::until(PATIENCE, || {
+        let address: SocketAddr = HEALTH[0].parse().context("an address")?;
+        Page::get(&stage.node, address, "/livez").map(drop)
+    })?;
+    Ok(stage)
+}
