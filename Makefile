@@ -10,10 +10,23 @@ PURE := -p informer -p proxier -p conntrack -p config
 FUZZ_SECONDS ?= 60
 DENY_VERSION := 0.20.2
 
+# The image: ARCH in Debian's words, IMAGE the name under which containerd and docker know it.
+ARCH ?= $(shell dpkg --print-architecture)
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+IMAGE ?= localhost/kube-proxy:v$(VERSION)
+ARCHIVE := $(CARGO_TARGET_DIR)/image/kube-proxy-$(ARCH).oci.tar
+RUST_amd64 := x86_64-unknown-linux-gnu
+RUST_arm64 := aarch64-unknown-linux-gnu
+
 # What libFuzzer needs to see where an input leads. No nightly compiler and no address sanitizer: there is no unsafe code.
 TARGET := $(shell rustc -vV | sed -n 's/^host: //p')
 COVERAGE := --cfg fuzzing -Cpasses=sancov-module -Ccodegen-units=1 \
   $(addprefix -Cllvm-args=-sanitizer-coverage-,level=4 inline-8bit-counters pc-table trace-compares)
+
+# The other compilation target, if the image is for another architecture.
+CROSS := $(filter-out $(TARGET),$(RUST_$(ARCH)))
+SHIPPED := $(CARGO_TARGET_DIR)/$(addsuffix /,$(CROSS))release
+IMAGE_PACKAGES := mmdebstrap umoci jq binutils
 
 # The tests run what was built with debug assertions and overflow checks, the demo what is shipped.
 TESTED := cargo build --locked --profile test -p kube-proxy -p e2e --bins
@@ -24,10 +37,10 @@ RUNNER := CARGO_TARGET_$(shell echo $(TARGET) | tr a-z- A-Z_)_RUNNER
 NOBODY := setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --
 
 .DEFAULT_GOAL := build
-.PHONY: help build demo test check unit workspace golden packets daemon conntrack cleanup alerts fuzz bench clean setup
+.PHONY: help build demo test check unit workspace golden packets daemon conntrack cleanup alerts fuzz bench image image-test e2e-kind clean setup
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 12
 
 build: setup ## kube-proxy and kpctl, as shipped
 	cargo build --locked --release -p kube-proxy -p kpctl
@@ -40,8 +53,10 @@ test: setup ## everything below, with a count at the end (root)
 	@cargo build --locked --quiet --profile test -p e2e --bin tally
 	@MAKEFLAGS= $(BIN)/tally $(MAKE) -- check unit workspace golden packets daemon conntrack cleanup alerts fuzz
 
-check: $(TOOLS)/bin/cargo-deny ## format, lints, licences and sources of dependencies
+check: PACKAGES += shellcheck
+check: setup $(TOOLS)/bin/cargo-deny ## format, lints (scripts too), licences and sources of dependencies
 	cargo fmt --all --check
+	shellcheck -x e2e/kind/*.sh manifests/image/*.sh
 	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
 	$(TOOLS)/bin/cargo-deny --all-features check --hide-inclusion-graph bans licenses sources
 
@@ -103,6 +118,21 @@ bench: build ## what it costs, beside the least it could; BENCH_LARGE=1 for more
 	cargo bench --locked -p proxier --bench proxier
 	cargo build --locked --release -p e2e --bin conntrack_costs
 	KUBE_PROXY=$(CARGO_TARGET_DIR)/release/kube-proxy $(CARGO_TARGET_DIR)/release/conntrack_costs --json $(CARGO_TARGET_DIR)/bench-conntrack.json
+
+image: PACKAGES += $(IMAGE_PACKAGES)
+image: setup ## the image for containerd, kind, podman and docker, in target/image/kube-proxy-ARCH.oci.tar
+	cargo build --locked --release $(addprefix --target ,$(CROSS)) -p kube-proxy -p kpctl
+	manifests/image/build.sh $(ARCH) $(SHIPPED) $(CARGO_TARGET_DIR) $(IMAGE)
+
+image-test: PACKAGES += $(IMAGE_PACKAGES) containerd runc
+image-test: image ## the image is the same when built again, and runs in containerd as the DaemonSet says (root)
+	manifests/image/build.sh $(ARCH) $(SHIPPED) $(CARGO_TARGET_DIR)/again $(IMAGE)
+	cmp $(ARCHIVE) $(CARGO_TARGET_DIR)/again/image/kube-proxy-$(ARCH).oci.tar
+	$(TESTED)
+	$(BIN)/image --archive $(ARCHIVE)
+
+e2e-kind: image ## kube-proxy replaced in a kind cluster, and back; needs docker, kind, kubectl and a registry
+	ARCHIVE=$(ARCHIVE) IMAGE=$(IMAGE) e2e/kind/run.sh
 
 clean: ## removes everything that was built
 	cargo clean

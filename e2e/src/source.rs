@@ -69,6 +69,11 @@ impl Source {
         }
     }
 
+    /// The folder with kubeconfig, certificate and token, if the source is an API server.
+    pub fn credentials(&self) -> Option<&Path> {
+        self.server.as_ref().map(|server| server.credentials.path())
+    }
+
     /// The configuration with what else is needed to follow it: with a configuration file, flags about the
     /// connection do not count.
     pub fn configured(&self, config: &str) -> String {

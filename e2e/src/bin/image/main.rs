@@ -1,0 +1,67 @@
+//! Turns the image archive and the DaemonSet into containers of a real containerd, and what they do into verdicts.
+//!
+//! The API server is the scripted one, the network a namespace. Does not know how the image was made.
+
+mod containerd;
+mod node;
+mod pod;
+mod process;
+mod story;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Result, ensure};
+use clap::{Arg, ArgMatches, Command, value_parser};
+use e2e::backend::Backend;
+use e2e::netns;
+use e2e::series::{self, Test};
+
+use containerd::Containerd;
+use pod::Pod;
+
+fn main() -> ExitCode {
+    match run_all(&arguments().get_matches()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("image: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn arguments() -> Command {
+    let path = |name: &'static str| Arg::new(name).long(name).value_parser(value_parser!(PathBuf));
+    Command::new("image")
+        .about("Runs the image in containerd as the DaemonSet says, against a scripted API server")
+        .arg(path("archive").required(true).help("the image, as make image builds it"))
+        .arg(path("manifests").default_value("manifests").help("the folder with base and kind"))
+        .arg(Arg::new("backend").long("backend").help("only this backend").value_parser(["nft", "legacy"]))
+}
+
+/// Whether the image did on all backends what it should.
+fn run_all(matches: &ArgMatches) -> Result<bool> {
+    let path = |name| matches.get_one::<PathBuf>(name).expect("is required or has a default").as_path();
+    netns::sweep();
+    let containerd = Containerd::start()?;
+    let image = containerd.import(path("archive"))?;
+    let pod = Pod::read(&path("manifests").join("base/daemonset.yaml"))?;
+    let config = path("manifests").join("kind");
+    let backends = Backend::chosen(matches.get_one::<String>("backend").map(String::as_str));
+    ensure!(!backends.is_empty(), "no backend is chosen");
+    let tests =
+        backends.into_iter().map(|backend| test(&containerd, &image, &pod, &config, backend)).collect();
+    series::run(tests, "hold (image)", &mut std::io::stdout())
+}
+
+fn test<'a>(
+    containerd: &'a Containerd,
+    image: &'a str,
+    pod: &'a Pod,
+    config: &'a Path,
+    backend: Backend,
+) -> Test<'a> {
+    let name = format!("a pod's life from --init-only to --cleanup ({backend})");
+    Test::new(name, move || story::life(containerd, image, pod, config, backend))
+}

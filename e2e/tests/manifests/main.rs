@@ -1,0 +1,35 @@
+//! Turns every manifest that is shipped or applied by a script into its type and back, without loss.
+//!
+//! What a type does not know is lost on the way, and so found: a field with a typing error, or in the wrong place.
+//! No cluster takes part.
+
+mod content;
+mod kustomize;
+mod schema;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A file or folder of the repository.
+fn place(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name)
+}
+
+fn text(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// All YAML files in a folder and those below it, in order.
+fn yaml_files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
+        let path = entry.expect("the folder can be listed").path();
+        if path.is_dir() {
+            found.extend(yaml_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "yaml") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
