@@ -166,13 +166,13 @@ impl<T: Tables> FamilySync<T> {
         let end = clock();
         match result {
             Ok(report) => {
-                self.pace.succeeded(end);
+                self.pace.succeeded(begin, end);
                 self.look_after_flows(&report, clock);
                 log_success(self.family(), reason, &report, phases, end - begin);
                 self.show(&report, end - begin);
             }
             Err(error) => {
-                self.pace.failed(end);
+                self.pace.failed(begin, end);
                 self.remember(Cause::AfterFailure);
                 let failure = failure(&error);
                 self.look_after_attempt(failure);

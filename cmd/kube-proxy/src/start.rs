@@ -97,7 +97,7 @@ fn worker(
     outside: &Outside,
 ) -> Result<FamilySync<Iptables>> {
     let version = tables.version().map_or("unknown".to_owned(), ToString::to_string);
-    info!(ipFamily = %family, version, "Using iptables");
+    info!(ipFamily = %family, version, backend = tables.backend(), "Using iptables");
     let tools =
         Tools { random_fully: tables.features().random_fully, is_tcp_liberal: sysctl::is_tcp_liberal() };
     let options = Options::new(family, config, node, tools)?;
@@ -106,6 +106,7 @@ fn worker(
         sysctl::route_localnet().context("unable to create proxier")?;
     }
     let outlook = outside.of_family(family, &options.node_port_addresses);
+    outlook.metrics.uses_backend(tables.backend());
     let (min_sync_period, sync_period) =
         (config.config.min_sync_period.to_std(), config.config.sync_period.to_std());
     let proxier = Proxier::new(World::new(family, &node.name), options, sync_period);

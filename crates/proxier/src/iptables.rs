@@ -21,6 +21,8 @@ use crate::version::{Features, Version};
 const EXIT_ABSENT: i32 = 1;
 /// Exit status of the iptables tools when the xtables lock could not be had.
 const EXIT_LOCKED: i32 = 4;
+/// How much of a save is read at once, in bytes.
+const SAVE_BUFFER: usize = 1 << 16;
 
 /// The iptables tools of one family, as found in `PATH`.
 pub struct Iptables {
@@ -47,6 +49,11 @@ impl Iptables {
         self.version.as_ref()
     }
 
+    /// What in the kernel the tool writes to: `nf_tables` or `legacy`. Versions that do not tell know only the latter.
+    pub fn backend(&self) -> &str {
+        self.version.as_ref().map_or("unknown", |version| version.backend.as_deref().unwrap_or("legacy"))
+    }
+
     /// What this version can do.
     pub fn features(&self) -> Features {
         self.features
@@ -58,14 +65,14 @@ impl Iptables {
         if output.status.success() { Ok(()) } else { Err(self.refused("-S POSTROUTING -t nat", &output)) }
     }
 
-    /// The command, and what it printed.
-    pub(crate) fn save(&self, table: Table) -> Result<(String, File), TablesError> {
+    /// The command, and what it printed of one table, or of all that there are.
+    pub(crate) fn save(&self, table: Option<Table>) -> Result<(String, File), TablesError> {
         let program = programs(self.family).save;
-        let command = format!("{program} -t {table}");
+        let arguments: Vec<_> = table.into_iter().flat_map(|table| ["-t", table.name()]).collect();
+        let command = [&[program], arguments.as_slice()].concat().join(" ");
         let saved = in_memory("iptables-save", &[]).and_then(|file| {
             // The tool prints line by line: through a pipe, each line would wake its reader.
-            let output =
-                Command::new(program).args(["-t", table.name()]).stdout(file.try_clone()?).output()?;
+            let output = Command::new(program).args(&arguments).stdout(file.try_clone()?).output()?;
             Ok((file, output))
         });
         let (mut save, output) =
@@ -119,10 +126,10 @@ impl Iptables {
 impl Tables for Iptables {
     fn look(&mut self) -> Result<Found, TablesError> {
         let mut found = Found::default();
-        for table in [Table::Nat, Table::Filter] {
-            let (command, save) = self.save(table)?;
-            found.read(BufReader::new(save)).map_err(|source| TablesError::Unreadable { command, source })?;
-        }
+        // The nf_tables variant fetches all tables even for one, so they are asked for together.
+        let (command, save) = self.save(None)?;
+        let save = BufReader::with_capacity(SAVE_BUFFER, save);
+        found.read(save).map_err(|source| TablesError::Unreadable { command, source })?;
         Ok(found)
     }
 

@@ -22,7 +22,7 @@ use changes::Changes;
 pub use found::{Found, Unreadable};
 pub use installed::Installed;
 use installed::{FixedChains, InstalledPort};
-use port::PortText;
+use port::{PortText, Texts};
 pub use writer::Counts;
 
 /// A chain that exists whatever Services there are; many of them hold rules of many service ports.
@@ -115,8 +115,10 @@ impl Applied {
 /// which no chain is mentioned neither.
 pub fn plan(applied: &Applied, wanted: Wanted<impl IntoIterator<Item = RenderedPort>>) -> Transaction {
     let fixed = FixedChains::of(&wanted.fixed);
-    let texts = wanted.ports.into_iter().map(|port| (port.name.clone(), PortText::of(&port, applied)));
-    let ports: BTreeMap<_, _> = texts.collect();
+    let mut texts = Texts::default();
+    let ports = wanted.ports.into_iter();
+    let ports: BTreeMap<_, _> =
+        ports.map(|port| (port.name.clone(), PortText::of(&port, applied, &mut texts))).collect();
     let changes = Changes::between(applied, &wanted.fixed, &fixed, &ports, &wanted.gone);
     let (stale, deleted) = match wanted.stale {
         StaleChains::Delete => (BTreeSet::new(), changes.stale.clone()),

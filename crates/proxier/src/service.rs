@@ -8,7 +8,6 @@ use compact_str::CompactString;
 use informer::object::{NamespacedName, Protocol, Service, ServiceType, SessionAffinity, TrafficPolicy};
 use ipnet::IpNet;
 
-use crate::chain::{ChainHash, ChainName, Role};
 use crate::family::Family;
 
 /// What identifies a service port; printed `namespace/name:port`, or `namespace/name` for an unnamed port.
@@ -26,19 +25,6 @@ impl fmt::Display for ServicePortName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.service, f)?;
         if self.port.is_empty() { Ok(()) } else { write!(f, ":{}", self.port) }
-    }
-}
-
-impl ServicePortName {
-    /// The hash that the four chains of the service port share.
-    pub fn hash(&self) -> ChainHash {
-        ChainHash::of(&[&self.to_string(), self.protocol.name()])
-    }
-
-    /// The chain of one endpoint, named by its `ip:port`.
-    pub fn endpoint_chain(&self, endpoint: &str) -> ChainName {
-        let hash = ChainHash::of(&[&self.to_string(), self.protocol.name(), endpoint]);
-        ChainName::hashed(Role::Endpoint, hash)
     }
 }
 

@@ -52,6 +52,11 @@ impl FamilyMetrics {
         }
     }
 
+    /// What iptables writes to, as its version tells.
+    pub(crate) fn uses_backend(&self, backend: &str) {
+        self.metrics.rules.backend.with_label_values(&[backend, &self.label]).set(1);
+    }
+
     /// The loop starts. The histogram that dashboards list instances by exists from here on.
     pub(crate) fn started(&self, now: Timestamp) {
         let _exists = self.metrics.durations.network_programming.with_label_values(&[&self.label]);

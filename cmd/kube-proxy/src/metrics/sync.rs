@@ -37,6 +37,7 @@ pub(super) struct Times {
 /// What syncs wrote, or failed to write.
 #[derive(Clone, Debug)]
 pub(super) struct Rules {
+    pub(super) backend: IntGaugeVec,
     pub(super) total: IntGaugeVec,
     pub(super) last: IntGaugeVec,
     pub(super) failures: IntCounterVec,
@@ -109,6 +110,11 @@ impl Times {
 impl Rules {
     fn new(register: &Register) -> Result<Self> {
         Ok(Self {
+            backend: register.gauges(
+                "kubeproxy_iptables_backend",
+                "[ALPHA] Always 1; the label tells what in the kernel iptables writes to: nf_tables or legacy",
+                &["backend", "ip_family"],
+            )?,
             total: register.gauges(
                 "kubeproxy_sync_proxy_rules_iptables_total",
                 "[ALPHA] Rules of the proxy in a table",

@@ -258,6 +258,7 @@ fn started() -> (Registry, Metrics) {
 
 fn record_everything(metrics: &Metrics) {
     let mut family = metrics.of_family(Family::V4, time(0));
+    family.uses_backend("nf_tables");
     family.started(time(1));
     family.sync_succeeded(&report(Kind::Full), Duration::ZERO, time(1));
     family.sync_failed(Kind::Partial, Failure::Restore, Duration::ZERO);

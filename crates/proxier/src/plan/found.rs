@@ -15,7 +15,7 @@ use super::SharedChain;
 pub struct Found {
     /// Chains of service ports in the nat table, with a digest of their rules in normal form.
     own: BTreeMap<ChainName, u64>,
-    /// Every other chain of both tables.
+    /// Every other chain of the filter and the nat table.
     others: BTreeMap<SharedChain, Vec<SavedRule>>,
 }
 
@@ -90,6 +90,8 @@ impl Reader<'_> {
     fn take(&mut self, command: Command) {
         match command {
             Command::Table(table) => self.table = table,
+            // Only the canary lives there.
+            Command::Chain { .. } | Command::Append { .. } if self.table == Table::Mangle => {}
             Command::Chain { chain, .. } if is_own(self.table, &chain) => {
                 self.hashers.insert(chain, DefaultHasher::new());
             }

@@ -1,7 +1,8 @@
 //! One service port's rules as text, and which of its chains must be written.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::ops::Range;
+
+use bytes::{Bytes, BytesMut};
 
 use crate::chain::{ChainName, Table};
 use crate::parse::SavedRule;
@@ -19,49 +20,70 @@ pub(super) struct PortText {
     pub(super) installed: InstalledPort,
     /// Which of `installed.own` differ from what is there.
     pub(super) differs: Box<[bool]>,
-    /// Rules of own chains, as they stand behind `-A CHAIN`, in the order in which kube-proxy writes them.
-    text: Box<[u8]>,
-    /// For each of them, the index of its chain in `installed.own`, and where it ends in `text`.
-    ends: Box<[(u32, u32)]>,
+    /// Rules of own chains in the order in which kube-proxy writes them: for each the index of its chain in
+    /// `installed.own`, four bytes, then the rule as it stands behind `-A CHAIN`.
+    text: Bytes,
     /// Rules in shared chains in their normal form, if the rules that are there were read back.
     pub(super) shared_rules: Vec<(SharedChain, SavedRule)>,
 }
 
+/// Texts of many service ports in few large pieces of memory. What is installed lives long and lies elsewhere, so
+/// that all of this can be given back once it was written.
+#[derive(Debug, Default)]
+pub(super) struct Texts(BytesMut);
+
+/// The size of a piece in bytes; the allocator fetches such from the kernel, and gives them back, one by one.
+const PIECE: usize = 1 << 20;
+/// A few service ports do not need as much.
+const FIRST_PIECE: usize = 1 << 12;
+
+impl Texts {
+    fn keep(&mut self, text: &[u8]) -> Bytes {
+        if self.0.capacity() < text.len() {
+            let piece = if self.0.capacity() == 0 { FIRST_PIECE } else { PIECE };
+            self.0 = BytesMut::with_capacity(text.len().max(piece));
+        }
+        self.0.extend_from_slice(text);
+        self.0.split().freeze()
+    }
+}
+
 impl PortText {
-    pub(super) fn of(port: &RenderedPort, applied: &Applied) -> Self {
+    pub(super) fn of(port: &RenderedPort, applied: &Applied, texts: &mut Texts) -> Self {
         let chains = &port.rules.chains;
         let own_index = |placed: &Placed| {
             let is_own = |own: &ChainName| placed.table == Table::Nat && *own == placed.chain;
             chains.iter().position(is_own)
         };
-        let (mut text, mut ends) = (Vec::new(), Vec::new());
+        let (mut text, mut own_rules) = (Vec::new(), 0);
         let mut shared: Vec<(SharedChain, Vec<u8>)> = Vec::new();
         for placed in &port.rules.rules {
             match own_index(placed) {
                 Some(index) => {
+                    text.extend(narrow(index).to_le_bytes());
                     text::rule(&placed.rule, &mut text);
-                    ends.push((narrow(index), narrow(text.len())));
+                    own_rules += 1;
                 }
                 None => text::rule(&placed.rule, lines_of(&mut shared, placed)),
             }
         }
-        let digests = digests(chains.len(), rules(&text, &ends));
+        let digests = digests(chains.len(), rules(&text));
         let installed = InstalledPort {
             shared: shared.into_iter().map(|(chain, lines)| (chain, lines.into())).collect(),
             own: chains.iter().cloned().zip(digests).collect(),
-            own_rules: narrow(ends.len()),
+            own_rules,
             reachability: port.reachability,
         };
         let (differs, shared_rules) = match applied {
             Applied::Known(there) => (differs(&installed, there.ports.get(&port.name)), Vec::new()),
             Applied::Found(found) => (differs_from_found(port, found), normal_shared_rules(port, own_index)),
         };
-        Self { installed, differs, text: text.into(), ends: ends.into(), shared_rules }
+        Self { installed, differs, text: texts.keep(&text), shared_rules }
     }
 
     /// Index of the chain, and rule.
     pub(super) fn own_rules(&self) -> impl Iterator<Item = (usize, &[u8])> {
-        rules(&self.text, &self.ends)
+        rules(&self.text)
     }
 
     /// The chains that must be written.
@@ -110,10 +132,14 @@ pub(super) fn digest(rules: impl IntoIterator<Item = SavedRule>) -> u64 {
     hasher.finish()
 }
 
-fn rules<'a>(text: &'a [u8], ends: &'a [(u32, u32)]) -> impl Iterator<Item = (usize, &'a [u8])> {
-    let starts = std::iter::once(0).chain(ends.iter().map(|(_, end)| *end as usize));
-    let range = |start, end: u32| -> Range<usize> { start..end as usize };
-    starts.zip(ends).map(move |(start, (index, end))| (*index as usize, &text[range(start, *end)]))
+fn rules(mut text: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    std::iter::from_fn(move || {
+        let (index, rest) = text.split_first_chunk()?;
+        let end = rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |end| end + 1);
+        let (rule, rest) = rest.split_at(end);
+        text = rest;
+        Some((u32::from_le_bytes(*index) as usize, rule))
+    })
 }
 
 fn digests<'a>(chains: usize, rules: impl Iterator<Item = (usize, &'a [u8])>) -> Vec<u64> {

@@ -37,19 +37,19 @@ impl Section {
     }
 
     /// Writes the section, unless it is empty.
-    pub(super) fn finish(&self, table: Table, out: &mut Vec<u8>, counts: &mut Counts) {
+    pub(super) fn finish(self, table: Table, out: &mut Vec<u8>, counts: &mut Counts) {
         if self.is_empty() {
             return;
         }
-        text::begin(table, out);
-        out.extend_from_slice(&self.chains);
-        out.extend_from_slice(&self.rules);
-        text::commit(out);
         counts.commits += 1;
         match table {
             Table::Nat => counts.nat_rules += lines(&self.rules).count(),
             Table::Filter | Table::Mangle => counts.filter_rules += lines(&self.rules).count(),
         }
+        text::begin(table, out);
+        out.extend_from_slice(&self.chains);
+        join(out, self.rules);
+        text::commit(out);
     }
 
     /// Shared chains, emptied and filled with what is wanted, service port by service port as
@@ -75,6 +75,16 @@ impl Section {
     pub(super) fn delete(&mut self, chain: &ChainName) {
         text::declare(chain, &mut self.chains);
         text::delete_chain(chain, &mut self.rules);
+    }
+}
+
+/// Appends. The longer one stays where it is: it may be all that a large cluster has.
+fn join(out: &mut Vec<u8>, tail: Vec<u8>) {
+    if tail.len() > out.len() {
+        let head = std::mem::replace(out, tail);
+        drop(out.splice(0..0, head));
+    } else {
+        out.extend_from_slice(&tail);
     }
 }
 

@@ -15,7 +15,7 @@ use crate::option::{Host, LocalDetector, NodePortAddresses, Options};
 use crate::parse::SavedRule;
 use crate::plan::Layout;
 use crate::proxier::{Kind, Proxier};
-use crate::rule::{Match, Rule};
+use crate::rule::{Match, Rule, Target};
 use crate::tables::fake::{Chains, FakeTables};
 use crate::world::World;
 
@@ -198,6 +198,61 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// A destination that leads to endpoints before a sync and after it does so between any two COMMITs, and no
+    /// chain on the way is empty: no packet meets half of a Service.
+    #[test]
+    fn no_service_is_half_visible_between_commits(history in histories(), layout in layouts()) {
+        let mut stage = Stage::with_layout(Family::V4, layout);
+        for step in &history {
+            let before = backends(&stage.tables.tables);
+            stage.play(std::slice::from_ref(step));
+            let after = backends(&stage.tables.tables);
+            for between in stage.tables.commits.drain(..) {
+                let between = backends(&between);
+                for (to, old) in &before {
+                    if old.is_empty() || after.get(to).is_none_or(BTreeSet::is_empty) {
+ continue;
+ }
+// { continue };
+                    let now = between.get(to).cloned().unwrap_or_default();
+                    prop_assert!(!now.is_empty() && !now.contains("nothing"), "{} leads to {:?}", to, now);
+                }
+            }
+        }
+    }
+}
+
+/// For each destination in nat the endpoints it leads to; "nothing" stands for an empty chain on the way.
+fn backends(tables: &BTreeMap<Table, Chains>) -> BTreeMap<String, BTreeSet<String>> {
+    let Some(nat) = tables.get(&Table::Nat) else { return BTreeMap::new() };
+    let mut backends = BTreeMap::new();
+    let dispatch = nat.get(&ChainName::KUBE_SERVICES).into_iter().flat_map(|chain| &chain.rules);
+    for rule in dispatch.filter_map(SavedRule::known) {
+        let mut reached = BTreeSet::new();
+        follow(nat, rule, &mut reached);
+        // Packets meet the first of several.
+        backends.entry(destination(rule)).or_insert(reached);
+    }
+    backends
+}
+
+fn follow(nat: &Chains, rule: &Rule, reached: &mut BTreeSet<String>) {
+    match &rule.target {
+        Some(Target::Dnat(to)) => drop(reached.insert(to.to_string())),
+        Some(Target::Jump(chain)) if chain.is_of_service_port() => {
+            let rules = nat.get(chain).map(|chain| chain.rules.as_slice()).unwrap_or_default();
+            if rules.is_empty() {
+                reached.insert("nothing".to_owned());
+            }
+            rules.iter().filter_map(SavedRule::known).for_each(|rule| follow(nat, rule, reached));
+        }
+        _ => {}
+    }
+}
+
 /// Addresses and ports that nat serves or the filter refuses.
 fn destinations(tables: &BTreeMap<Table, Chains>) -> BTreeSet<String> {
     let dispatch = [
@@ -207,13 +262,35 @@ fn destinations(tables: &BTreeMap<Table, Chains>) -> BTreeSet<String> {
     ];
     let rules = dispatch.iter().filter_map(|(table, chain)| tables.get(table)?.get(chain));
     let rules = rules.flat_map(|chain| &chain.rules).filter_map(SavedRule::known);
-    let to = |rule: &Rule| {
-        let header = rule.matches.iter().filter(|condition| {
-            matches!(condition, Match::Destination(_) | Match::Protocol(_) | Match::DestinationPort(_))
-        });
-        format!("{:?}", header.collect::<Vec<_>>())
-    };
-    rules.map(to).collect()
+    rules.map(destination).collect()
+}
+
+fn destination(rule: &Rule) -> String {
+    let header = rule.matches.iter().filter(|condition| {
+        matches!(condition, Match::Destination(_) | Match::Protocol(_) | Match::DestinationPort(_))
+    });
+    format!("{:?}", header.collect::<Vec<_>>())
+}
+
+#[test]
+fn a_burst_is_one_transaction_and_what_undoes_itself_writes_nothing() {
+    let mut stage = Stage::new(Family::V4);
+    let all = Model::large().changes();
+    stage.apply(&all);
+    stage.sync().unwrap();
+    let written = stage.tables.restored.len();
+
+    stage.apply(&changes(&history::Op::DropOneOfMany));
+    stage.apply(&changes(&history::Op::DeleteService(0)));
+    assert!(stage.proxier.is_due(stage.now));
+    stage.apply(&all);
+    stage.sync().unwrap();
+    assert_eq!(stage.tables.restored.len(), written);
+
+    stage.apply(&changes(&history::Op::DropOneOfMany));
+    stage.apply(&changes(&history::Op::DeleteService(0)));
+    stage.sync().unwrap();
+    assert_eq!(stage.tables.restored.len(), written + 1);
 }
 
 #[test]

@@ -21,6 +21,8 @@ pub(super) struct Subject<'a> {
     pub(super) endpoints: &'a [Endpoint<'a>],
     pub(super) topology: Topology,
     hash: ChainHash,
+    /// Of the endpoints in `topology.reachable`, in that order.
+    endpoint_chains: Vec<ChainName>,
 }
 
 /// Whether traffic finds an endpoint, and if not, how it is refused.
@@ -44,7 +46,13 @@ impl<'a> Subject<'a> {
         context: &'a Context<'a>,
     ) -> Self {
         let topology = categorize(endpoints, port, node);
-        Self { context, name, text: name.to_string(), port, endpoints, topology, hash: name.hash() }
+        let (text, protocol) = (name.to_string(), name.protocol.name());
+        let endpoint_chain = |&index: &usize| {
+            ChainName::hashed(Role::Endpoint, ChainHash::of(&[&text, protocol, &endpoints[index].text]))
+        };
+        let endpoint_chains = topology.reachable.iter().map(endpoint_chain).collect();
+        let hash = ChainHash::of(&[&text, protocol]);
+        Self { context, name, text, port, endpoints, topology, hash, endpoint_chains }
     }
 
     pub(super) fn reachability(&self) -> Reachability {
@@ -89,7 +97,8 @@ impl<'a> Subject<'a> {
     }
 
     pub(super) fn endpoint_chain(&self, index: usize) -> ChainName {
-        self.name.endpoint_chain(&self.endpoints[index].text)
+        let position = self.topology.reachable.binary_search(&index);
+        self.endpoint_chains[position.expect("whatever is in use is reachable")].clone()
     }
 
     /// Comment and target for traffic that finds no endpoint: rejected if there is none anywhere,

@@ -42,6 +42,7 @@ const TABLE_OF_ALL: &[Row] = &[
     ("kubeproxy_conntrack_pending_front_ends", "gauge", FAMILY, ""),
     ("kubeproxy_conntrack_reconciler_deleted_entries_total", "counter", FAMILY, ""),
     ("kubeproxy_conntrack_reconciler_sync_duration_seconds", "histogram", FAMILY, SYNC),
+    ("kubeproxy_iptables_backend", "gauge", &["backend", "ip_family"], ""),
     ("kubeproxy_iptables_ct_state_invalid_dropped_packets_total", "counter", NONE, ""),
     ("kubeproxy_iptables_localhost_nodeports_accepted_packets_total", "counter", NONE, ""),
     ("kubeproxy_network_programming_duration_seconds", "histogram", FAMILY, PROGRAMMING),
