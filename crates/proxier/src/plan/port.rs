@@ -81,6 +81,11 @@ impl PortText {
         Self { installed, differs, text: texts.keep(&text), shared_rules }
     }
 
+    /// How much there is to write, in bytes, if all of it is.
+    pub(super) fn size(&self) -> usize {
+        self.text.len()
+    }
+
     /// Index of the chain, and rule.
     pub(super) fn own_rules(&self) -> impl Iterator<Item = (usize, &[u8])> {
         rules(&self.text)

@@ -9,6 +9,7 @@ use crate::text;
 use super::blocks;
 use super::changes::{Extent, holds_refusals};
 use super::edits::edits;
+use super::port::PortText;
 use super::{Applied, Layout, Scene, SharedChain, lines};
 
 /// How much a transaction holds.
@@ -78,14 +79,23 @@ impl Section {
     }
 }
 
-/// Appends. The longer one stays where it is: it may be all that a large cluster has.
+/// Appends. What there is no room for stays where it is: it may be all that a large cluster has.
 fn join(out: &mut Vec<u8>, tail: Vec<u8>) {
-    if tail.len() > out.len() {
+    if tail.len() > out.capacity() - out.len() && tail.len() > out.len() {
         let head = std::mem::replace(out, tail);
         drop(out.splice(0..0, head));
     } else {
         out.extend_from_slice(&tail);
     }
+}
+
+/// Memory for the text of everything. Room that is not filled costs nothing; but once memory of up to 32 MiB was
+/// given back, glibc takes that size for common, and from then on keeps twice as much to itself.
+fn room(scene: &Scene) -> Vec<u8> {
+    const LARGE: usize = 1 << 20;
+    const GIVEN_BACK: usize = 64 << 20;
+    let size: usize = scene.ports.values().map(PortText::size).sum();
+    if size < LARGE { Vec::new() } else { Vec::with_capacity(GIVEN_BACK.max(2 * size)) }
 }
 
 /// The whole input.
@@ -101,14 +111,14 @@ pub(super) fn write(scene: &Scene, deleted: &BTreeSet<ChainName>, layout: Layout
         || scene.ports.values().any(|port| port.differing().next().is_some());
     let (before, after) = filter(scene, writes_nat);
 
-    let mut out = Vec::new();
+    let is_blocks = layout == Layout::Blocks && blocks::are_needed(scene, deleted);
+    let mut out = if is_blocks { room(scene) } else { Vec::new() };
     before.finish(Table::Filter, &mut out, &mut counts);
     if writes_nat {
-        match layout {
-            Layout::Blocks if blocks::are_needed(scene, deleted) => {
-                blocks::write(scene, deleted, &mut out, &mut counts);
-            }
-            Layout::Single | Layout::Blocks => nat(scene, deleted).finish(Table::Nat, &mut out, &mut counts),
+        if is_blocks {
+            blocks::write(scene, deleted, &mut out, &mut counts);
+        } else {
+            nat(scene, deleted).finish(Table::Nat, &mut out, &mut counts);
         }
     }
     after.finish(Table::Filter, &mut out, &mut counts);
@@ -180,7 +190,7 @@ fn difference(scene: &Scene, chain: &SharedChain) -> Difference {
 
 /// All of nat at once, service port by service port as kube-proxy writes it.
 fn nat(scene: &Scene, deleted: &BTreeSet<ChainName>) -> Section {
-    let mut section = Section::default();
+    let mut section = Section { rules: room(scene), ..Section::default() };
     let mut edited = BTreeMap::new();
     let shared: Vec<_> = scene.fixed.0.iter().filter(|((table, _), _)| *table == Table::Nat).collect();
     let is_whole = |chain: &SharedChain| scene.changes.extent(chain) == Some(Extent::Whole);
