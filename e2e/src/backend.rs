@@ -112,12 +112,22 @@ impl Tools {
         Ok(Tools { folder })
     }
 
+    /// The folder of links.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The file that stands for the xtables lock.
+    pub fn lock(&self) -> PathBuf {
+        self.folder.path().join("lock")
+    }
+
     /// Makes the command, and all that it starts, use these tools.
     pub fn equip<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         let mut path = OsString::from(self.folder.path());
         path.push(":");
         path.push(env::var_os("PATH").unwrap_or_else(|| "/usr/sbin:/usr/bin:/sbin:/bin".into()));
-        command.env("PATH", path).env("XTABLES_LOCKFILE", self.folder.path().join("lock"))
+        command.env("PATH", path).env("XTABLES_LOCKFILE", self.lock())
     }
 
     /// Adds rules, with their counters if they have any, to those of a family in a namespace.

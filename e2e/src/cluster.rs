@@ -66,6 +66,30 @@ pub struct Pod {
     pub netns: Netns,
 }
 
+/// The hosts of a cluster, without a proxy.
+#[derive(Debug)]
+pub struct Hosts {
+    /// The pods, `a`, `b` and `c`.
+    pub pods: Vec<Pod>,
+    /// The client's namespace.
+    pub client: Netns,
+    /// The node's namespace.
+    pub node: Netns,
+}
+
+impl Hosts {
+    /// Makes the hosts, connects them, and lets the pods serve.
+    ///
+    /// # Errors
+    /// If a namespace cannot be made.
+    pub fn new() -> Result<Hosts> {
+        let (client, node) = (Netns::new("client")?, node()?);
+        connect(&client, &node)?;
+        let pods = PODS.iter().zip(11..).map(|(name, host)| pod(name, host, &node)).collect::<Result<_>>()?;
+        Ok(Hosts { pods, client, node })
+    }
+}
+
 impl Cluster {
     /// Makes the cluster and starts the proxy on a copy of `manifests`; when this returns, they are programmed.
     ///
@@ -73,9 +97,7 @@ impl Cluster {
     /// If a namespace cannot be made, or the proxy does not program the manifests.
     pub fn start(backend: Backend, manifests: &Path, config: &str) -> Result<Cluster> {
         let tools = Tools::new(backend)?;
-        let (client, node) = (Netns::new("client")?, node()?);
-        connect(&client, &node)?;
-        let pods = PODS.iter().zip(11..).map(|(name, host)| pod(name, host, &node)).collect::<Result<_>>()?;
+        let Hosts { pods, client, node } = Hosts::new()?;
         let manifests = Manifests::copy_of(manifests)?;
         let proxy = Proxy::start(&node, &tools, manifests.path(), config)?;
         let mut cluster = Cluster { proxy, pods, client, node, manifests, tools, markers: 0 };

@@ -105,14 +105,18 @@ impl Request {
         netns.inside(|| {
             let mut answers = Vec::new();
             while answers.len() < times && answers.last() != Some(&Answer::Silence) {
-                answers.push(self.ask_here()?);
+                answers.push(self.ask_here(PATIENCE)?);
             }
             Ok(answers)
         })
     }
 
-    fn ask_here(self) -> Result<Answer> {
-        match self.exchange() {
+    /// Asks once from the calling thread's namespace; silence is waited for so long.
+    ///
+    /// # Errors
+    /// As [`Request::ask`].
+    pub fn ask_here(self, patience: Duration) -> Result<Answer> {
+        match self.exchange(patience) {
             Ok((text, client)) => read(&text, client),
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok(Answer::Refused),
             Err(error) if [ErrorKind::TimedOut, ErrorKind::WouldBlock].contains(&error.kind()) => {
@@ -123,7 +127,7 @@ impl Request {
     }
 
     /// The text that came back, and the address it came to.
-    fn exchange(self) -> io::Result<(String, SocketAddr)> {
+    fn exchange(self, patience: Duration) -> io::Result<(String, SocketAddr)> {
         let kind = match self.protocol {
             Protocol::Tcp => Type::STREAM,
             Protocol::Udp => Type::DGRAM,
@@ -135,8 +139,8 @@ impl Request {
         };
         let port = FIRST_PORT + PORT.fetch_add(1, Ordering::Relaxed) % PORTS;
         socket.bind(&SocketAddr::new(self.from.unwrap_or(any), port).into())?;
-        connect(&socket, self.to, PATIENCE)?;
-        socket.set_read_timeout(Some(PATIENCE))?;
+        connect(&socket, self.to, patience)?;
+        socket.set_read_timeout(Some(patience))?;
         let client = socket.local_addr()?.as_socket().expect("an IP socket has an IP address");
         let mut text = String::new();
         match self.protocol {

@@ -1,0 +1,173 @@
+//! Turns a history into a verdict: the rules are those from scratch, and no request failed that must not.
+//!
+//! Does not know how faults are done.
+#![expect(clippy::disallowed_methods, reason = "a fault and its repair are moments")]
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use e2e::backend::Family;
+use e2e::canonical::diff;
+use e2e::wait;
+
+use crate::fault::Fault;
+use crate::history::{Event, History, Round};
+use crate::stage::Stage;
+use crate::traffic::{Failure, Traffic};
+use crate::wanted::{batch, checked, found, wanted};
+
+/// How long the rules may take to be right once everything works again.
+const DEADLINE: Duration = Duration::from_secs(40);
+/// How long traffic may stay broken after a fault that breaks it, once everything else works again: far more than is
+/// documented, because the machine may have other things to do.
+const WINDOW: Duration = Duration::from_secs(12);
+/// The rules must still be right after this time.
+const SETTLE: Duration = Duration::from_millis(150);
+
+/// What the histories amount to.
+#[derive(Default)]
+pub(crate) struct Figures {
+    changes: usize,
+    faults: BTreeMap<&'static str, usize>,
+    rounds: usize,
+    requests: u64,
+    /// How many requests failed while they might.
+    excused: usize,
+    /// How long traffic was broken by faults that break it, where no other fault was near.
+    repairs: Vec<Duration>,
+}
+
+/// While this lasts requests may fail.
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    begin: Instant,
+    end: Instant,
+}
+
+/// Plays the history on a stage of its own.
+pub(crate) fn live_through(history: &History, figures: &mut Figures) -> Result<()> {
+    let mut stage = Stage::new(history)?;
+    let lived = live_on(&mut stage, history, figures).and_then(|()| stage.no_panic());
+    lived.map_err(|error| {
+        let picked = stage.picked.join("\n  ");
+        let log = stage.log_tail();
+        error.context(format!("picked:\n  {picked}\nthe end of kube-proxy's log:\n{log}\nwhat is wrong"))
+    })
+}
+
+fn live_on(stage: &mut Stage, history: &History, figures: &mut Figures) -> Result<()> {
+    is_right(stage, history).context("at the start")?;
+    let traffic = Traffic::start(&stage.hosts)?;
+    for (number, round) in (1..).zip(&history.rounds) {
+        play(stage, history, round, &traffic, figures).with_context(|| format!("round {number}"))?;
+    }
+    figures.requests += traffic.asked();
+    Ok(())
+}
+
+fn play(
+    stage: &mut Stage,
+    history: &History,
+    round: &Round,
+    traffic: &Traffic,
+    figures: &mut Figures,
+) -> Result<()> {
+    let mut broken = None;
+    for (pause, event) in &round.0 {
+        stage.pause(*pause)?;
+        let before = Instant::now();
+        let came_of_it = stage.play(event)?;
+        if !came_of_it {
+            continue;
+        }
+        match event {
+            Event::Fault(fault) => {
+                *figures.faults.entry(fault.name()).or_default() += 1;
+                broken = broken.or(fault.breaks_traffic().then_some(before));
+            }
+            Event::Put { .. } | Event::Remove { .. } => figures.changes += 1,
+        }
+    }
+    stage.calm()?;
+    let window = broken.map(|begin| Window { begin, end: Instant::now() + WINDOW });
+    is_right(stage, history)?;
+    sleep(SETTLE);
+    is_right_now(stage, history).context("right for a moment only")?;
+    judge(&traffic.failures(), window, round, figures)?;
+    figures.rounds += 1;
+    Ok(())
+}
+
+fn judge(failures: &[Failure], window: Option<Window>, round: &Round, figures: &mut Figures) -> Result<()> {
+    let may = |failure: &Failure| {
+        window.is_some_and(|window| failure.begin <= window.end && failure.end >= window.begin)
+    };
+    let wrong: Vec<String> =
+        failures.iter().filter(|failure| !may(failure)).map(ToString::to_string).collect();
+    ensure!(wrong.is_empty(), "requests failed that nothing broke:\n{}", wrong.join("\n"));
+    figures.excused += failures.len();
+    let last = failures.iter().map(|failure| failure.begin).max();
+    if let (Some(window), Some(last)) = (window, last)
+        && round.faults().all(Fault::breaks_traffic)
+    {
+        figures.repairs.push(last.saturating_duration_since(window.begin));
+    }
+    Ok(())
+}
+
+/// Waits until the rules are those from scratch. The daemon may have to be started again meanwhile.
+fn is_right(stage: &mut Stage, history: &History) -> Result<()> {
+    let begin = Instant::now();
+    wait::until(DEADLINE, || {
+        let right = is_right_now(stage, history);
+        if right.is_err() && begin.elapsed() < DEADLINE / 2 {
+            stage.revive()?;
+        }
+        right
+    })?;
+    stage.revive()
+}
+
+fn is_right_now(stage: &Stage, history: &History) -> Result<()> {
+    let config = checked(&Stage::config(history.backend))?;
+    let (batch, host) = (batch(&stage.objects()), stage.host()?);
+    for family in Family::ALL {
+        let (wanted, found) = (wanted(&batch, &config, &host, family)?, found(&stage.save(family)?)?);
+        if wanted != found {
+            bail!("{family} rules differ from those from scratch\n{}", diff(&wanted, &found));
+        }
+    }
+    Ok(())
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let faults: usize = self.faults.values().sum();
+        writeln!(f, "{} changes of Services, {faults} faults in {} rounds:", self.changes, self.rounds)?;
+        for (name, count) in &self.faults {
+            writeln!(f, "  {count:5} {name}")?;
+        }
+        writeln!(
+            f,
+            "{} requests, {} of them failed while a fault broke traffic",
+            self.requests, self.excused
+        )?;
+        let mut repairs = self.repairs.clone();
+        repairs.sort();
+        let at =
+            |share: usize| repairs.get((repairs.len() * share / 100).min(repairs.len().saturating_sub(1)));
+        if let (Some(median), Some(longest)) = (at(50), at(100)) {
+            writeln!(
+                f,
+                "traffic was back after {:.2} s (median of {}), at most {:.2} s",
+                median.as_secs_f64(),
+                repairs.len(),
+                longest.as_secs_f64()
+            )?;
+        }
+        write!(f, "no rule was wrong, and no request failed that must not")
+    }
+}

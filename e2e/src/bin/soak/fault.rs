@@ -1,0 +1,264 @@
+//! Turns a fault into what it does to the host, the tools, the API server or the daemon.
+//!
+//! Does not know what it must not break.
+
+use std::fs::{self, File, OpenOptions};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use e2e::apiserver::{self, ApiServer, Kind, Rule, Verb};
+use e2e::backend::{Backend, Family, Tools};
+use e2e::command::{run, run_with_input};
+use e2e::netns::Netns;
+use rustix::fs::{FlockOperation, flock};
+
+/// Something that goes wrong.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Fault {
+    /// The daemon is killed, and started again after a while.
+    Kill { down: Duration },
+    /// Somebody holds the xtables lock.
+    Lock { held: Duration },
+    /// The iptables tools do not do what they should.
+    Tool { tool: Tool, lasts: Duration },
+    /// The API server is not as it should be.
+    Api(Api),
+    /// A table is emptied.
+    Flush { family: Family, table: &'static str },
+    /// A jump from a built-in chain to one of ours is deleted.
+    Jump { family: Family, pick: usize },
+    /// One of our chains is deleted, with all jumps to it.
+    Chain { family: Family, pick: usize },
+    /// A rule is deleted from one of our chains.
+    Rule { family: Family, pick: usize },
+    /// A rule is added to one of our chains that changes nothing.
+    Foreign { family: Family, pick: usize },
+}
+
+/// What the tools do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Tool {
+    Fails,
+    Locked,
+    Missing,
+    CutsSave,
+    Hangs { millis: u64 },
+    Killed { millis: u64 },
+}
+
+/// What the API server does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Api {
+    CutConnections,
+    CutWatches,
+    /// It forgets what happened, so that watches must begin with a list.
+    Compact,
+    /// It is too busy for the next lists and watches.
+    Refuse {
+        times: u32,
+    },
+    Down {
+        lasts: Duration,
+    },
+}
+
+impl Fault {
+    /// Whether requests may fail until the damage is repaired.
+    pub(crate) fn breaks_traffic(&self) -> bool {
+        match self {
+            Self::Flush { .. } | Self::Jump { .. } | Self::Chain { .. } | Self::Rule { .. } => true,
+            Self::Kill { .. } | Self::Lock { .. } | Self::Tool { .. } | Self::Api(_) => false,
+            Self::Foreign { .. } => false,
+        }
+    }
+
+    /// The name of its kind.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Kill { .. } => "kill -9",
+            Self::Lock { .. } => "lock",
+            Self::Tool { .. } => "tool",
+            Self::Api(_) => "API",
+            Self::Flush { .. } => "flush",
+            Self::Jump { .. } => "jump",
+            Self::Chain { .. } => "chain",
+            Self::Rule { .. } => "rule",
+            Self::Foreign { .. } => "foreign rule",
+        }
+    }
+}
+
+/// The tools of the daemon, each behind a script that does what the fault of the moment says.
+pub(crate) fn scripted(backend: Backend) -> Result<Tools> {
+    let tools = Tools::new(backend)?;
+    let program = backend.program();
+    for family in Family::ALL {
+        for suffix in ["", "-save", "-restore"] {
+            let (program, tool) = (program.display(), family.tool(suffix));
+            let script = format!(
+                "real='{program} {tool}'\nfault=${{0%/*}}/fault\n\
+                 [ -e \"$fault\" ] && . \"$fault\"\nexec $real \"$@\""
+            );
+            tools.replace(&tool, &script)?;
+        }
+    }
+    Ok(tools)
+}
+
+impl Tool {
+    /// From here on the tools do this.
+    pub(crate) fn begin(self, tools: &Tools) -> Result<()> {
+        let script = match self {
+            Self::Fails => "echo failing on purpose >&2; exit 1\n".to_owned(),
+            Self::Locked => "echo Another app is holding the xtables lock >&2; exit 4\n".to_owned(),
+            Self::Missing => "exit 127\n".to_owned(),
+            Self::CutsSave => "case \"$0\" in *-save) $real \"$@\" | head -c 700; exit 0;; esac\n".to_owned(),
+            Self::Hangs { millis } => format!("sleep {}\n", seconds(millis)),
+            Self::Killed { millis } => format!("exec timeout -s KILL {} $real \"$@\"\n", seconds(millis)),
+        };
+        let draft = tools.folder().join("fault.draft");
+        fs::write(&draft, script).context("write a fault")?;
+        fs::rename(&draft, tools.folder().join("fault")).context("put a fault in place")
+    }
+}
+
+fn seconds(millis: u64) -> String {
+    format!("{}.{:03}", millis / 1000, millis % 1000)
+}
+
+/// The tools are as they should be.
+pub(crate) fn heal(tools: &Tools) {
+    // Another fault's end may have done it.
+    let _ = fs::remove_file(tools.folder().join("fault"));
+}
+
+/// Takes the lock; closing the file releases it.
+pub(crate) fn lock(path: &Path) -> Result<File> {
+    let file = OpenOptions::new().create(true).append(true).open(path).context("open the lock")?;
+    flock(&file, FlockOperation::LockExclusive).context("take the lock")?;
+    Ok(file)
+}
+
+impl Api {
+    pub(crate) fn begin(self, server: &ApiServer) {
+        match self {
+            Self::CutConnections => server.cut_connections(),
+            Self::CutWatches => Kind::ALL.into_iter().for_each(|kind| server.cut_watches(kind)),
+            Self::Compact => {
+                server.compact();
+                server.cut_connections();
+            }
+            Self::Refuse { times } => {
+                for kind in [Kind::Service, Kind::EndpointSlice] {
+                    for verb in [Verb::List, Verb::Watch, Verb::Stream] {
+                        server.script(Rule { kind, verb, times, fault: busy() });
+                    }
+                }
+                server.cut_connections();
+            }
+            Self::Down { .. } => server.stop(),
+        }
+    }
+}
+
+fn busy() -> apiserver::Fault {
+    let (reason, message) = ("TooManyRequests", "too many requests");
+    apiserver::Fault::Refuse { code: 429, reason, message, retry_after: None }
+}
+
+/// The node's tables, as somebody else changes them.
+pub(crate) struct Vandal<'a> {
+    pub(crate) node: &'a Netns,
+    pub(crate) backend: Backend,
+    pub(crate) lock: &'a Path,
+}
+
+impl Vandal<'_> {
+    pub(crate) fn flush(&self, family: Family, table: &str) -> Result<()> {
+        for action in ["-F", "-X"] {
+            run(self.tool(family, "").args(["-w", "10", "-t", table, action]))?;
+        }
+        Ok(())
+    }
+
+    /// Says which one it was; nothing if there was none.
+    pub(crate) fn delete_jump(&self, family: Family, pick: usize) -> Result<Option<String>> {
+        let jumps = |table: &str, line: &str| {
+            table != "mangle" && !line.starts_with("-A KUBE-") && line.contains("-j KUBE-")
+        };
+        self.delete_line(family, pick, jumps)
+    }
+
+    pub(crate) fn delete_rule(&self, family: Family, pick: usize) -> Result<Option<String>> {
+        self.delete_line(family, pick, |_, line| line.starts_with("-A KUBE-"))
+    }
+
+    pub(crate) fn delete_chain(&self, family: Family, pick: usize) -> Result<Option<String>> {
+        let save = self.save(family)?;
+        let is_ours = |table: &str, line: &str| table != "mangle" && line.starts_with(":KUBE-");
+        let Some((table, line)) = picked(&save, pick, is_ours) else { return Ok(None) };
+        let chain = line[1..].split(' ').next().expect("a chain has a name");
+        let target = format!("-j {chain}");
+        let jumps = lines(&save)
+            .filter(|(of, line)| *of == table && format!("{line} ").contains(&format!("{target} ")));
+        let deletions: String =
+            jumps.map(|(_, line)| format!("{}\n", line.replacen("-A", "-D", 1))).collect();
+        self.restore(family, &format!("*{table}\n{deletions}-F {chain}\n-X {chain}\nCOMMIT\n"))?;
+        Ok(Some(format!("{table} {chain}")))
+    }
+
+    pub(crate) fn add_rule(&self, family: Family, pick: usize) -> Result<Option<String>> {
+        let save = self.save(family)?;
+        let Some((table, line)) = picked(&save, pick, |_, line| line.starts_with(":KUBE-")) else {
+            return Ok(None);
+        };
+        let chain = line[1..].split(' ').next().expect("a chain has a name");
+        let rule = format!("-A {chain} -m comment --comment foreign");
+        self.restore(family, &format!("*{table}\n{rule}\nCOMMIT\n"))?;
+        Ok(Some(format!("{table} {rule}")))
+    }
+
+    fn delete_line(
+        &self,
+        family: Family,
+        pick: usize,
+        is_meant: impl Fn(&str, &str) -> bool,
+    ) -> Result<Option<String>> {
+        let save = self.save(family)?;
+        let Some((table, line)) = picked(&save, pick, is_meant) else { return Ok(None) };
+        let deletion = line.replacen("-A", "-D", 1);
+        self.restore(family, &format!("*{table}\n{deletion}\nCOMMIT\n"))?;
+        Ok(Some(format!("{table} {line}")))
+    }
+
+    /// All rules of a family, as the tool prints them.
+    pub(crate) fn save(&self, family: Family) -> Result<String> {
+        run(&mut self.tool(family, "-save"))
+    }
+
+    fn restore(&self, family: Family, input: &str) -> Result<()> {
+        run_with_input(self.tool(family, "-restore").args(["-w", "10", "--noflush"]), input)?;
+        Ok(())
+    }
+
+    fn tool(&self, family: Family, suffix: &str) -> std::process::Command {
+        let mut command = self.node.command(self.backend.program());
+        command.arg(family.tool(suffix)).env("XTABLES_LOCKFILE", self.lock);
+        command
+    }
+}
+
+/// The lines of a save, each with its table.
+fn lines(save: &str) -> impl Iterator<Item = (&str, &str)> {
+    let mut table = "";
+    save.lines().filter_map(move |line| {
+        table = line.strip_prefix('*').unwrap_or(table);
+        (line.starts_with('-') || line.starts_with(':')).then_some((table, line))
+    })
+}
+
+fn picked(save: &str, pick: usize, is_meant: impl Fn(&str, &str) -> bool) -> Option<(&str, &str)> {
+    let meant: Vec<_> = lines(save).filter(|(table, line)| is_meant(table, line)).collect();
+    (!meant.is_empty()).then(|| meant[pick % meant.len()])
+}

@@ -1,0 +1,288 @@
+//! Turns a history into what the daemon, the API server and the host go through, one event after the other.
+//!
+//! Does not know what is right afterwards.
+#![expect(clippy::disallowed_methods, reason = "events happen at moments")]
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use e2e::apiserver::{ApiServer, Kind, Options};
+use e2e::backend::{Backend, Family, Tools};
+use e2e::cluster::Hosts;
+use e2e::proxy::{NODE, Program, Proxy};
+use proxier::host;
+use proxier::option::Host;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::fault::{self, Api, Fault, Vandal};
+use crate::history::{Event, History};
+use crate::object;
+
+const KUBE_PROXY: &str = "\
+apiVersion: kubeproxy.config.k8s.io/v1alpha1
+kind: KubeProxyConfiguration
+mode: iptables
+clusterCIDR: 10.244.0.0/16,fd00:10:244::/48
+healthzBindAddress: 127.0.0.1:10256
+metricsBindAddress: 127.0.0.1:10249
+conntrack: {maxPerCore: 0}
+";
+
+/// A daemon on its host, with an API server. The daemon ends before what it needs.
+pub(crate) struct Stage {
+    proxy: Option<Proxy>,
+    pub(crate) server: ApiServer,
+    credentials: TempDir,
+    pub(crate) hosts: Hosts,
+    tools: Tools,
+    backend: Backend,
+    /// What ends later.
+    ends: Vec<(Instant, End)>,
+    /// The last lines of the logs of daemons that were killed.
+    logs: Vec<String>,
+    /// Whether a tool failed since the daemon was started: it may have ended for that.
+    is_excused: bool,
+    /// What was picked for faults that pick.
+    pub(crate) picked: Vec<String>,
+}
+
+/// The end of a fault that lasts.
+enum End {
+    Start,
+    Release { _lock: File },
+    Heal,
+    Resume,
+}
+
+impl Stage {
+    /// Starts everything; the rules are not there yet.
+    pub(crate) fn new(history: &History) -> Result<Stage> {
+        let hosts = Hosts::new()?;
+        let server = hosts.node.inside(|| ApiServer::start(Options::default()))?;
+        let mut objects = vec![object::node()];
+        objects.extend(object::kept());
+        objects.extend((0..history.crowd).flat_map(object::crowd));
+        for object in objects {
+            server.set(object)?;
+        }
+        let credentials = TempDir::with_prefix("kp-api-").context("make a folder for credentials")?;
+        server.write_kubeconfig(credentials.path())?;
+        let tools = fault::scripted(history.backend)?;
+        let mut stage = Stage {
+            proxy: None,
+            server,
+            credentials,
+            hosts,
+            tools,
+            backend: history.backend,
+            ends: Vec::new(),
+            logs: Vec::new(),
+            is_excused: false,
+            picked: Vec::new(),
+        };
+        stage.start()?;
+        Ok(stage)
+    }
+
+    /// What every daemon is configured with.
+    pub(crate) fn config(backend: Backend) -> String {
+        // Where the kernel tells of foreign changes, nothing else is to notice them.
+        let sync_period = match backend {
+            Backend::Nft => "1s",
+            Backend::Legacy => "1s",
+        };
+        format!("{KUBE_PROXY}iptables: {{minSyncPeriod: 100ms, syncPeriod: {sync_period}}}\n")
+    }
+
+    fn start(&mut self) -> Result<()> {
+        let kubeconfig = self.credentials.path().join("kubeconfig").display().to_string();
+        let config = format!("{}clientConnection: {{kubeconfig: {kubeconfig:?}}}\n", Self::config(self.backend));
+        let file = self.credentials.path().join("config.yaml");
+        fs::write(&file, config).context("write the configuration")?;
+        let mut words = vec![OsString::from("--config"), file.into()];
+        words.extend(["--hostname-override", NODE, "-v=2"].map(OsString::from));
+        let program = Program { words, ..Program::new()? };
+        self.proxy = Some(Proxy::run(&self.hosts.node, &self.tools, &program)?);
+        self.is_excused = self.ends.iter().any(|(_, end)| matches!(end, End::Heal | End::Release { .. }));
+        Ok(())
+    }
+
+    fn kill(&mut self) {
+        if let Some(proxy) = self.proxy.take() {
+            self.logs.push(proxy.log().unwrap_or_default());
+        }
+    }
+
+    /// Waits; faults end meanwhile.
+    pub(crate) fn pause(&mut self, pause: Duration) -> Result<()> {
+        let until = Instant::now() + pause;
+        while let Some(next) = self.ends.iter().map(|(at, _)| *at).min().filter(|at| *at <= until) {
+            sleep(next.saturating_duration_since(Instant::now()));
+            self.end(next)?;
+        }
+        sleep(until.saturating_duration_since(Instant::now()));
+        Ok(())
+    }
+
+    /// Waits until all faults have ended; a daemon that ended because of one is started again, as the kubelet would.
+    pub(crate) fn calm(&mut self) -> Result<()> {
+        while let Some(next) = self.ends.iter().map(|(at, _)| *at).min() {
+            sleep(next.saturating_duration_since(Instant::now()));
+            self.end(next)?;
+        }
+        self.server.clear_script();
+        self.revive()
+    }
+
+    /// Starts the daemon again if it has ended and may have.
+    pub(crate) fn revive(&mut self) -> Result<()> {
+        let ended = self.proxy.as_mut().context("kube-proxy was not started")?.is_running();
+        match ended {
+            Err(_) if self.is_excused => {
+                self.kill();
+                self.start()
+            }
+            other => other,
+        }
+    }
+
+    fn end(&mut self, now: Instant) -> Result<()> {
+        let (due, later) = std::mem::take(&mut self.ends).into_iter().partition(|(at, _)| *at <= now);
+        self.ends = later;
+        let due: Vec<(Instant, End)> = due;
+        for (_, end) in due {
+            match end {
+                End::Start if self.proxy.is_none() => self.start()?,
+                End::Start | End::Release { .. } => {}
+                End::Heal => fault::heal(&self.tools),
+                End::Resume => self.hosts.node.inside(|| self.server.resume())?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Does it; tells whether anything came of it.
+    pub(crate) fn play(&mut self, event: &Event) -> Result<bool> {
+        match event {
+            Event::Put { service, form } => {
+                for object in object::churned(*service, *form) {
+                    self.server.set(object)?;
+                }
+                Ok(true)
+            }
+            Event::Remove { service } => {
+                for (kind, namespace, name) in object::keys(*service) {
+                    self.server.delete(kind, namespace, &name);
+                }
+                Ok(true)
+            }
+            Event::Fault(fault) => self.break_something(fault),
+        }
+    }
+
+    fn break_something(&mut self, fault: &Fault) -> Result<bool> {
+        let now = Instant::now();
+        match *fault {
+            Fault::Kill { down } => {
+                self.kill();
+                self.ends.push((now + down, End::Start));
+                self.pause(Duration::ZERO)?;
+            }
+            Fault::Lock { held } => {
+                // Who holds the lock cannot take it once more.
+                self.ends.retain(|(_, end)| !matches!(end, End::Release { .. }));
+                let lock = fault::lock(&self.tools.lock())?;
+                self.is_excused = true;
+                self.ends.push((Instant::now() + held, End::Release { _lock: lock }));
+            }
+            Fault::Tool { tool, lasts } => {
+                tool.begin(&self.tools)?;
+                self.is_excused = true;
+                self.ends.push((now + lasts, End::Heal));
+            }
+            Fault::Api(api) => {
+                // It cannot go down twice.
+                if let Api::Down { lasts } = api {
+                    if self.ends.iter().any(|(_, end)| matches!(end, End::Resume)) {
+                        return Ok(false);
+                    }
+                    self.ends.push((now + lasts, End::Resume));
+                }
+                api.begin(&self.server);
+            }
+            Fault::Flush { family, table } => {
+                return self.vandalize(|vandal| {
+                    vandal.flush(family, table)?;
+                    Ok(Some(format!("{family} {table}")))
+                });
+            }
+            Fault::Jump { family, pick } => return self.vandalize(|vandal| vandal.delete_jump(family, pick)),
+            Fault::Chain { family, pick } => {
+                return self.vandalize(|vandal| vandal.delete_chain(family, pick));
+            }
+            Fault::Rule { family, pick } => return self.vandalize(|vandal| vandal.delete_rule(family, pick)),
+            Fault::Foreign { family, pick } => return self.vandalize(|vandal| vandal.add_rule(family, pick)),
+        }
+        Ok(true)
+    }
+
+    /// The daemon may change what was picked before it is broken; then nothing comes of it.
+    fn vandalize(&mut self, act: impl Fn(&Vandal<'_>) -> Result<Option<String>>) -> Result<bool> {
+        // Who holds the lock lets nobody else in.
+        self.ends.retain(|(_, end)| !matches!(end, End::Release { .. }));
+        let lock = self.tools.lock();
+        let vandal = Vandal { node: &self.hosts.node, backend: self.backend, lock: &lock };
+        let picked = act(&vandal).unwrap_or_else(|error| {
+            self.picked.push(format!("(in vain: {error:#})"));
+            None
+        });
+        let came_of_it = picked.is_some();
+        self.picked.extend(picked);
+        Ok(came_of_it)
+    }
+
+    /// All rules of a family.
+    pub(crate) fn save(&self, family: Family) -> Result<String> {
+        let lock = self.tools.lock();
+        Vandal { node: &self.hosts.node, backend: self.backend, lock: &lock }.save(family)
+    }
+
+    /// The objects there are.
+    pub(crate) fn objects(&self) -> Vec<Value> {
+        [Kind::Node, Kind::Service, Kind::EndpointSlice]
+            .into_iter()
+            .flat_map(|kind| self.server.list(kind))
+            .collect()
+    }
+
+    /// What the rules depend on besides the objects.
+    pub(crate) fn host(&self) -> Result<Host> {
+        let look = || {
+            let mut host = Host { addresses: host::addresses()?, ..Host::default() };
+            host::ensure_counters(&mut host);
+            anyhow::Ok(host)
+        };
+        self.hosts.node.inside(look)
+    }
+
+    /// Fails if a daemon ended in a way that none may.
+    pub(crate) fn no_panic(&self) -> Result<()> {
+        let running = self.proxy.as_ref().map(Proxy::log).transpose()?;
+        let panicked = |log: &&String| log.contains("panicked at");
+        ensure!(!self.logs.iter().chain(&running).any(|log| panicked(&log)), "kube-proxy panicked");
+        Ok(())
+    }
+
+    /// The end of what the daemons logged.
+    pub(crate) fn log_tail(&self) -> String {
+        let running = self.proxy.as_ref().and_then(|proxy| proxy.log().ok());
+        let logs: Vec<&String> = self.logs.iter().chain(&running).collect();
+        let lines: Vec<&str> =
+            logs.iter().flat_map(|log| log.lines()).filter(|line| !line.contains("FLAG")).collect();
+        lines[lines.len().saturating_sub(120)..].join("\n")
+    }
+}

@@ -1,0 +1,119 @@
+//! Turns Services that never change into steady requests, and into those of them that failed.
+//!
+//! Does not know why one may fail; that depends on when.
+#![expect(clippy::disallowed_methods, reason = "requests begin and end at moments")]
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use e2e::cluster::Hosts;
+use e2e::netns::Netns;
+use e2e::request::{Protocol, Request};
+
+const PATIENCE: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(8);
+
+/// Who asks which address.
+const CLIENT: [&str; 4] =
+    ["10.96.0.11:80", "[fd00:10:96::0:11]:80", "192.168.50.2:30011", "[fd00:50::2]:30011"];
+const NODE: [&str; 2] = ["10.96.0.11:80", "[fd00:10:96::0:11]:80"];
+const POD: [&str; 2] = ["10.96.0.12:80", "[fd00:10:96::0:12]:80"];
+
+/// Requests that go on until the value goes.
+pub(crate) struct Traffic {
+    log: Arc<Log>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Log {
+    ended: AtomicBool,
+    asked: AtomicU64,
+    failures: Mutex<Vec<Failure>>,
+}
+
+/// A request that was not answered.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    pub(crate) begin: Instant,
+    pub(crate) end: Instant,
+    what: String,
+}
+
+impl Traffic {
+    /// Starts a client for each address and protocol.
+    pub(crate) fn start(hosts: &Hosts) -> Result<Traffic> {
+        let mut traffic = Traffic { log: Arc::default(), threads: Vec::new() };
+        let all: [(&str, &Netns, &[&str]); 3] = [
+            ("client", &hosts.client, &CLIENT),
+            ("node", &hosts.node, &NODE),
+            ("pod a", &hosts.pods[0].netns, &POD),
+        ];
+        for (name, netns, addresses) in all {
+            for address in addresses {
+                for protocol in Protocol::ALL {
+                    traffic.ask(name, netns, Request::new(protocol, address.parse()?));
+                }
+            }
+        }
+        Ok(traffic)
+    }
+
+    fn ask(&mut self, name: &'static str, netns: &Netns, request: Request) {
+        let log = Arc::clone(&self.log);
+        self.threads.push(netns.spawn(move || {
+            while !log.ended.load(Ordering::Relaxed) {
+                log.ask(name, request);
+                thread::sleep(PAUSE);
+            }
+        }));
+    }
+
+    /// How many requests there were.
+    pub(crate) fn asked(&self) -> u64 {
+        self.log.asked.load(Ordering::Relaxed)
+    }
+
+    /// The requests that failed since this was asked last.
+    pub(crate) fn failures(&self) -> Vec<Failure> {
+        std::mem::take(&mut *self.log.failures.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Log {
+    fn ask(&self, name: &str, request: Request) {
+        let begin = Instant::now();
+        let asked = request.ask_here(PATIENCE);
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let said = match asked {
+            Ok(answer) if answer.server().is_some() => return,
+            Ok(answer) => answer.to_string(),
+            Err(error) => format!("{error:#}"),
+        };
+        let (to, protocol): (SocketAddr, Protocol) = (request.to, request.protocol);
+        let what = format!("{name} asked {to} over {protocol}: {said}");
+        let failure = Failure { begin, end: Instant::now(), what };
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner).push(failure);
+    }
+}
+
+impl Drop for Traffic {
+    fn drop(&mut self) {
+        self.log.ended.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            // A panic has been printed by its own thread.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
