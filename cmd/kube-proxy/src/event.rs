@@ -13,6 +13,7 @@ use std::num::NonZeroU16;
 
 use informer::object::NamespacedName;
 use jiff::Timestamp;
+use proxier::family::Family;
 
 pub(crate) use post::{Events, Patience, Queue};
 
@@ -30,6 +31,13 @@ pub(crate) enum Happening {
     MetricsServerFailed {
         /// Why.
         cause: String,
+    },
+    /// Somebody else had taken rules away; they are back.
+    RulesMissing {
+        /// Whose rules.
+        family: Family,
+        /// What was missing.
+        missing: String,
     },
     /// A health-check node port cannot be opened.
     HealthCheckFailed {
@@ -113,6 +121,16 @@ impl Reporter {
             }
             Happening::MetricsServerFailed { cause } => {
                 of_node(Severity::Warning, "FailedToStartMetricServer", cause)
+            }
+            Happening::RulesMissing { family, missing } => {
+                let regarding = self.regarding();
+                let topic = Topic {
+                    severity: Severity::Warning,
+                    reason: "RulesMissing",
+                    action: "WriteRules",
+                    regarding,
+                };
+                (topic, format!("somebody else had taken {family} rules away, they are back: {missing}"))
             }
             Happening::HealthCheckFailed { service, port, cause } => {
                 let node = &self.node;

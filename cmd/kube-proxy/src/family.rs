@@ -10,16 +10,20 @@ use conntrack::generation::Cause;
 use conntrack::worker::Worker;
 use informer::change::Change;
 use jiff::Timestamp;
+use proxier::drift::watch::Heard;
 use proxier::family::Family;
 use proxier::host;
+use proxier::loss::Loss;
 use proxier::option::Host;
-use proxier::proxier::{Kind, Proxier, Report};
+use proxier::plan::Layout;
+use proxier::proxier::{Glimpse, Kind, Proxier, Report};
 use proxier::tables::{Tables, TablesError};
 use proxier::world::Dirty;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::event::{Events, Happening};
 use crate::frontends::Frontends;
+use crate::guard::Guard;
 use crate::health::node_port;
 use crate::log::Json;
 use crate::metrics::{Failure, FamilyMetrics};
@@ -37,6 +41,8 @@ pub(crate) struct FamilySync<T> {
     host: Host,
     pace: Pace,
     canary: Canary,
+    guard: Guard,
+    notice: Notice,
     frontends: Frontends,
     flows: Option<Arc<Worker>>,
     /// Why the next commit is not just one more.
@@ -52,6 +58,15 @@ pub(crate) struct Outlook {
     pub(crate) node_ports: NodePorts,
 }
 
+/// How changes that others make to the rules come to be noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Notice {
+    /// The kernel tells. The canary is looked for all the same.
+    Told,
+    /// The rules are looked at whenever the canary is.
+    Looks,
+}
+
 /// The chain whose absence tells that somebody flushed the tables.
 struct Canary {
     interval: Duration,
@@ -62,7 +77,7 @@ struct Canary {
 
 impl<T: Tables> FamilySync<T> {
     /// `sync_period` is the interval at which flushes are looked for; `flows` is told what was
-    /// committed, unless stale flows are to be left alone.
+    /// committed, unless stale flows are to be left alone. Nobody tells of foreign changes yet.
     pub(crate) fn new(
         proxier: Proxier,
         tables: T,
@@ -77,6 +92,8 @@ impl<T: Tables> FamilySync<T> {
             host: Host::default(),
             pace: Pace::new(min_sync_period),
             canary: Canary { interval: sync_period, next_look: None, exists: false },
+            guard: Guard::default(),
+            notice: Notice::Looks,
             frontends: Frontends::default(),
             flows,
             cause: Cause::FirstSync,
@@ -93,6 +110,30 @@ impl<T: Tables> FamilySync<T> {
         self.outlook.metrics.changed(change, touched.as_ref());
     }
 
+    /// Whether the kernel can tell of foreign changes to these rules.
+    pub(crate) fn can_be_told(&self) -> bool {
+        self.tables.layout() == Layout::Blocks
+    }
+
+    /// The kernel tells of foreign changes from here on.
+    pub(crate) fn listen(&mut self) {
+        self.notice = Notice::Told;
+    }
+
+    /// The kernel told something. What the tools that ran for us did is no news.
+    pub(crate) fn heard(&mut self, heard: Heard, now: Instant) {
+        match heard {
+            Heard::Suspicious(suspicion) if suspicion.family != self.family() => {}
+            Heard::Suspicious(suspicion) if self.tables.wrote(suspicion.writer) => {}
+            Heard::Suspicious(_) | Heard::Overrun => self.guard.suspect(now),
+            Heard::Deaf => {
+                warn!(ipFamily = %self.family(), "The kernel tells no more of foreign changes to the rules");
+                self.notice = Notice::Looks;
+                self.guard.suspect(now);
+            }
+        }
+    }
+
     /// The loop starts.
     pub(crate) fn started(&self) {
         self.outlook.metrics.started(Timestamp::now());
@@ -102,7 +143,7 @@ impl<T: Tables> FamilySync<T> {
     /// When there is something to do.
     pub(crate) fn next(&self, now: Instant) -> Instant {
         let canary = self.canary.next_look.unwrap_or(now);
-        self.pace.next().map_or(canary, |sync| sync.min(canary))
+        [self.pace.next(), self.next_suspicion()].into_iter().flatten().fold(canary, Instant::min)
     }
 
     /// Does what is due.
@@ -110,6 +151,9 @@ impl<T: Tables> FamilySync<T> {
         let now = clock();
         if self.canary.next_look.is_none_or(|at| at <= now) {
             self.look_for_canary(now);
+        }
+        if self.next_suspicion().is_some_and(|at| at <= now) {
+            self.proxier.suspect();
         }
         // After a failure everything is due, but not before its time.
         let is_wanted = if self.pace.failures() == 0 { self.proxier.is_due(now) } else { self.is_dirty() };
@@ -122,26 +166,39 @@ impl<T: Tables> FamilySync<T> {
         }
     }
 
+    /// When to look for what somebody may have taken away; a sync that looks anyway is under way after a failure.
+    fn next_suspicion(&self) -> Option<Instant> {
+        self.guard.next().filter(|_| self.proxier.installed().is_some())
+    }
+
     fn is_dirty(&self) -> bool {
         self.proxier.world().is_dirty()
     }
 
     fn look_for_canary(&mut self, now: Instant) {
-        let family = self.family();
         self.canary.next_look = Some(now + self.canary.interval);
-        match self.tables.has_canary() {
-            Ok(true) => self.canary.exists = true,
-            Ok(false) => {
-                if self.canary.exists {
-                    warn!(ipFamily = %family, "Rules were flushed by somebody else, writing them again");
-                    self.proxier.forget_installed();
-                    self.remember(Cause::AfterFlush);
-                }
-                self.canary.exists = false;
-                self.make_canary();
-            }
+        match self.glimpse() {
+            Ok(Glimpse::Changed) => self.guard.suspect(now),
+            Ok(Glimpse::Unknown) => self.proxier.suspect(),
+            Ok(Glimpse::Unchanged) => {}
             // A held lock says nothing about the rules.
-            Err(error) => warn!(ipFamily = %family, err = %error, "Could not look for the canary chain"),
+            Err(error) => {
+                warn!(ipFamily = %self.family(), err = %error, "Could not look for changes of the rules");
+            }
+        }
+    }
+
+    /// The look that is made in any case.
+    fn glimpse(&mut self) -> Result<Glimpse, TablesError> {
+        let existed = self.canary.exists;
+        self.canary.exists = self.tables.has_canary()?;
+        if !self.canary.exists {
+            self.make_canary();
+            return Ok(if existed { Glimpse::Changed } else { Glimpse::Unchanged });
+        }
+        match self.notice {
+            Notice::Told => Ok(Glimpse::Unchanged),
+            Notice::Looks => self.proxier.glimpse(&mut self.tables),
         }
     }
 
@@ -167,6 +224,7 @@ impl<T: Tables> FamilySync<T> {
         match result {
             Ok(report) => {
                 self.pace.succeeded(begin, end);
+                self.mended(&report, begin, end);
                 self.look_after_flows(&report, clock);
                 log_success(self.family(), reason, &report, phases, end - begin);
                 self.show(&report, end - begin);
@@ -180,6 +238,25 @@ impl<T: Tables> FamilySync<T> {
                 self.log_failure(&error);
             }
         }
+    }
+
+    /// Tells what somebody had taken away, and decides when the next look may be.
+    fn mended(&mut self, report: &Report, begin: Instant, end: Instant) {
+        let Some(loss) = &report.loss else { return };
+        let since = self.guard.since();
+        if loss.is_empty() {
+            // The looks that are made in any case have their own pace.
+            since.inspect(|_| self.guard.found_nothing(end));
+            debug!(ipFamily = %self.family(), "Somebody changed rules near ours, nothing is missing");
+            return;
+        }
+        self.guard.found(begin, end);
+        self.remember(Cause::AfterFlush);
+        // Whoever deletes chains may have deleted this one too.
+        self.make_canary();
+        log_loss(self.family(), loss, end - since.unwrap_or(begin));
+        let happening = Happening::RulesMissing { family: self.family(), missing: loss.to_string() };
+        self.outlook.events.tell(happening);
     }
 
     /// What the outside is told of a sync that succeeded.
@@ -225,7 +302,8 @@ impl<T: Tables> FamilySync<T> {
         match (self.cause, kind) {
             (Cause::FirstSync, _) => "first sync",
             (Cause::AfterFailure, _) => "the sync before failed",
-            (Cause::AfterFlush, _) => "rules were flushed",
+            (Cause::AfterFlush, _) => "rules were taken away",
+            (Cause::Incremental, Kind::Full) if self.guard.since().is_some() => "somebody changed rules",
             (Cause::Incremental, Kind::Full) => "regular look at what is there",
             (Cause::Incremental, Kind::Partial) => "changes",
         }
@@ -264,6 +342,15 @@ fn flow_family(family: Family) -> flow::Family {
         Family::V4 => flow::Family::V4,
         Family::V6 => flow::Family::V6,
     }
+}
+
+fn log_loss(family: Family, loss: &Loss, elapsed: Duration) {
+    warn!(
+        ipFamily = %family,
+        missing = %loss,
+        elapsed = ?elapsed,
+        "Rules were changed by somebody else, wrote again what was gone"
+    );
 }
 
 fn log_success(family: Family, reason: &str, report: &Report, phases: Phases, elapsed: Duration) {

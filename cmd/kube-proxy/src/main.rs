@@ -9,6 +9,7 @@ mod family;
 mod flags;
 mod flows;
 mod frontends;
+mod guard;
 mod health;
 mod log;
 mod metrics;

@@ -78,6 +78,10 @@ impl<T: Tables> Tables for Timed<'_, T> {
         result
     }
 
+    fn wrote(&self, process: u32) -> bool {
+        self.tables.wrote(process)
+    }
+
     fn ensure_canary(&mut self) -> Result<(), TablesError> {
         self.tables.ensure_canary()
     }

@@ -65,7 +65,7 @@ pub(crate) fn run(plan: Plan, config: &Checked, about: About) -> Result<()> {
     } else {
         Some(flows::look_after(outside.metrics.conntrack.clone())?)
     };
-    let families = start::families(config, &node, flows.as_ref(), &outside)?;
+    let mut families = start::families(config, &node, flows.as_ref(), &outside)?;
     if plan.init_only {
         let tell = |family| info!(ipFamily = %family, "System initialized and --init-only specified");
         families.iter().map(FamilySync::family).for_each(tell);
@@ -80,7 +80,8 @@ pub(crate) fn run(plan: Plan, config: &Checked, about: About) -> Result<()> {
     outside.serve(config, about, &wakes)?;
     outside.events.tell(Happening::Started);
     let node = ThisNode::new(node, outside.health.clone(), config);
-    sync::run(initial, &woken, &node, families)
+    let watch = start::listen(&mut families);
+    sync::run(initial, &woken, &node, families, watch)
 }
 
 /// Starts the thread that does everything that waits for the outside: signals.

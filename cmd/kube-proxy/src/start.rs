@@ -10,13 +10,14 @@ use anyhow::{Context, Result, bail};
 use config::Checked;
 use conntrack::worker::Worker;
 use informer::change::Batch;
+use proxier::drift::watch::Watch;
 use proxier::family::Family;
 use proxier::iptables::Iptables;
 use proxier::node::NodeIdentity;
 use proxier::option::{Options, Tools};
 use proxier::proxier::Proxier;
 use proxier::world::World;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::family::FamilySync;
 use crate::log::Json;
@@ -61,6 +62,23 @@ pub(crate) fn families(
         .into_iter()
         .map(|(family, tables)| worker(family, tables, config, node, flows.cloned(), outside))
         .collect()
+}
+
+/// Opens an ear for foreign changes of the rules, where the kernel tells of them.
+pub(crate) fn listen(families: &mut [FamilySync<Iptables>]) -> Option<Watch> {
+    if !families.iter().any(FamilySync::can_be_told) {
+        return None;
+    }
+    match Watch::open() {
+        Ok(watch) => {
+            families.iter_mut().filter(|family| family.can_be_told()).for_each(FamilySync::listen);
+            Some(watch)
+        }
+        Err(error) => {
+            warn!(err = %error, "The kernel does not tell of foreign changes to the rules; looking for them instead");
+            None
+        }
+    }
 }
 
 /// The families that have both tools and kernel support.

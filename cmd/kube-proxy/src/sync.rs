@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "the loop reads the clock for everything inside it")]
 
 use std::io;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::anyhow;
 use informer::change::{Batch, Change};
 use informer::object::Complaint;
+use proxier::drift::watch::{Heard, Watch};
 use proxier::tables::Tables;
 use tracing::{info, warn};
 
@@ -29,6 +31,16 @@ pub(crate) enum Wake {
     Failed(anyhow::Error),
 }
 
+/// What a family is told.
+enum News {
+    /// The cluster changed.
+    Changed(Arc<Batch>),
+    /// The kernel told of changed rules.
+    Heard(Heard),
+    /// The process ends.
+    End,
+}
+
 /// How many changes a family takes in, if there are so many, before it writes rules.
 const MOST_AT_ONCE: usize = 1000;
 /// How long a sync that is under way may take before the process ends without it. A table is applied
@@ -42,13 +54,17 @@ pub(crate) fn run<T: Tables + Send + 'static>(
     wakes: &Receiver<Wake>,
     node: &ThisNode,
     families: Vec<FamilySync<T>>,
+    watch: Option<Watch>,
 ) -> anyhow::Result<()> {
     let (done, all_done) = mpsc::channel::<()>();
     let families =
         families.into_iter().map(|family| start(family, done.clone())).collect::<io::Result<Vec<_>>>()?;
     drop(done);
+    if let Some(watch) = watch {
+        listen(watch, families.clone())?;
+    }
     let result = distribute(initial, wakes, node, &families);
-    drop(families);
+    families.iter().for_each(|family| drop(family.send(News::End)));
     // Ends as soon as every thread has dropped its end.
     let _ended = all_done.recv_timeout(GRACE);
     result
@@ -59,7 +75,7 @@ fn distribute(
     initial: Batch,
     wakes: &Receiver<Wake>,
     node: &ThisNode,
-    families: &[Sender<Arc<Batch>>],
+    families: &[Sender<News>],
 ) -> anyhow::Result<()> {
     let mut batch = initial;
     loop {
@@ -68,7 +84,9 @@ fn distribute(
         node.take_in(&batch.changes)?;
         let shared = Arc::new(batch);
         for family in families {
-            family.send(Arc::clone(&shared)).map_err(|_| anyhow!("the thread of a family has ended"))?;
+            family
+                .send(News::Changed(Arc::clone(&shared)))
+                .map_err(|_| anyhow!("the thread of a family has ended"))?;
         }
         drop(shared);
         batch = match wakes.recv() {
@@ -82,31 +100,43 @@ fn distribute(
 fn start<T: Tables + Send + 'static>(
     mut family: FamilySync<T>,
     done: Sender<()>,
-) -> io::Result<Sender<Arc<Batch>>> {
-    let (sender, batches) = mpsc::channel();
+) -> io::Result<Sender<News>> {
+    let (sender, news) = mpsc::channel();
     let work = move || {
         let _done = done;
-        work(&mut family, &batches);
+        work(&mut family, &news);
     };
     thread::Builder::new().name("sync".to_owned()).spawn(work)?;
     Ok(sender)
 }
 
+/// Hands on what the kernel tells of foreign changes, until no family is left.
+fn listen(watch: Watch, families: Vec<Sender<News>>) -> io::Result<()> {
+    let tell = move |heard| {
+        let sent = families.iter().filter(|family| family.send(News::Heard(heard)).is_ok()).count();
+        if sent > 0 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    };
+    thread::Builder::new().name("drift".to_owned()).spawn(move || watch.follow(tell))?;
+    Ok(())
+}
+
 /// One family's loop. Whatever is known already is taken into account before any rule is written.
-fn work<T: Tables>(family: &mut FamilySync<T>, batches: &Receiver<Arc<Batch>>) {
+fn work<T: Tables>(family: &mut FamilySync<T>, news: &Receiver<News>) {
     family.started();
-    let mut received = batches.recv().map_err(|_| RecvTimeoutError::Disconnected);
+    let mut received = news.recv().map_err(|_| RecvTimeoutError::Disconnected);
     loop {
-        match received {
-            Ok(batch) => [batch].into_iter().chain(batches.try_iter().take(MOST_AT_ONCE)).for_each(|batch| {
-                batch.changes.iter().for_each(|change| family.apply(change));
-            }),
-            Err(RecvTimeoutError::Timeout) => {}
+        let first = match received {
+            Ok(first) => Some(first),
+            Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return,
+        };
+        let mut waiting = first.into_iter().chain(news.try_iter().take(MOST_AT_ONCE));
+        if waiting.try_for_each(|news| take_in(family, &news)).is_break() {
+            return;
         }
         family.turn(Instant::now);
         let now = Instant::now();
-        received = batches.recv_timeout(family.next(now).saturating_duration_since(now));
+        received = news.recv_timeout(family.next(now).saturating_duration_since(now));
     }
 }
 
@@ -121,6 +151,15 @@ fn log_change(change: &Change) {
         Change::DeleteNode(name) => info!(v = 4, node = %name, "Node deleted"),
         Change::Synced => info!(v = 4, "Everything that existed was told"),
     }
+}
+
+fn take_in<T: Tables>(family: &mut FamilySync<T>, news: &News) -> ControlFlow<()> {
+    match news {
+        News::Changed(batch) => batch.changes.iter().for_each(|change| family.apply(change)),
+        News::Heard(heard) => family.heard(*heard, Instant::now()),
+        News::End => return ControlFlow::Break(()),
+    }
+    ControlFlow::Continue(())
 }
 
 /// Logs what could not be used of the objects.

@@ -175,6 +175,14 @@ impl ChainName {
         self.role().is_some()
     }
 
+    /// Whether kube-proxy makes chains of this name.
+    pub fn is_ours(&self) -> bool {
+        match &self.0 {
+            Repr::Fixed(name) => name.starts_with("KUBE-"),
+            Repr::Hashed(..) | Repr::Foreign(_) => self.is_of_service_port(),
+        }
+    }
+
     /// Appends the name to a text for iptables-restore.
     pub fn write(&self, out: &mut Vec<u8>) {
         let (prefix, rest) = self.parts();
@@ -277,6 +285,21 @@ mod tests {
             ("cali-x", false),
         ] {
             assert_eq!(ChainName::parse(text).is_of_service_port(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn chains_of_others_are_not_ours() {
+        for (text, expected) in [
+            ("KUBE-SVC-X", true),
+            ("KUBE-SERVICES", true),
+            ("KUBE-PROXY-CANARY", true),
+            ("KUBE-KUBELET-CANARY", false),
+            ("KUBE-IPTABLES-HINT", false),
+            ("PREROUTING", false),
+            ("cali-x", false),
+        ] {
+            assert_eq!(ChainName::parse(text).is_ours(), expected, "{text}");
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Knows nothing of what is written and why.
 #![expect(clippy::disallowed_methods, reason = "the one place that runs the iptables tools")]
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufReader, Seek, Write};
 use std::process::{Command, Output, Stdio};
@@ -23,6 +24,8 @@ const EXIT_ABSENT: i32 = 1;
 const EXIT_LOCKED: i32 = 4;
 /// How much of a save is read at once, in bytes.
 const SAVE_BUFFER: usize = 1 << 16;
+/// How many restores may end before somebody asks who wrote.
+const WRITERS: usize = 64;
 
 /// The iptables tools of one family, as found in `PATH`.
 pub struct Iptables {
@@ -30,6 +33,8 @@ pub struct Iptables {
     version: Option<Version>,
     features: Features,
     rules: IPTables,
+    /// The processes of the last restores.
+    writers: VecDeque<u32>,
 }
 
 impl Iptables {
@@ -41,7 +46,7 @@ impl Iptables {
         let version = asked.ok().and_then(|output| Version::parse(&String::from_utf8_lossy(&output.stdout)));
         // The crate's own --wait would wait for ever.
         let rules = IPTables { cmd: program, has_check: true, has_wait: false, is_numeric: false };
-        Self { family, features: Features::of(version.as_ref()), version, rules }
+        Self { family, features: Features::of(version.as_ref()), version, rules, writers: VecDeque::new() }
     }
 
     /// The version, if the tool told one.
@@ -118,6 +123,13 @@ impl Iptables {
         })
     }
 
+    fn run_restore(&mut self, command: &mut Command) -> io::Result<Output> {
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        self.writers.truncate(WRITERS - 1);
+        self.writers.push_front(child.id());
+        child.wait_with_output()
+    }
+
     pub(crate) fn refused(&self, command: &str, output: &Output) -> TablesError {
         failure(&format!("{} {command}", self.rules.cmd), output, &[])
     }
@@ -152,10 +164,15 @@ impl Tables for Iptables {
         let command = programs(self.family).restore;
         let mut arguments = self.features.restore_wait_arguments().to_vec();
         arguments.extend(["--noflush", "--counters"]);
-        let output = in_memory("iptables-restore", input)
-            .and_then(|stdin| Command::new(command).args(&arguments).stdin(Stdio::from(stdin)).output());
+        let output = in_memory("iptables-restore", input).and_then(|stdin| {
+            self.run_restore(Command::new(command).args(&arguments).stdin(Stdio::from(stdin)))
+        });
         let output = output.map_err(|source| TablesError::Missing { command: command.into(), source })?;
         if output.status.success() { Ok(()) } else { Err(failure(command, &output, input)) }
+    }
+
+    fn wrote(&self, process: u32) -> bool {
+        self.writers.contains(&process)
     }
 
     fn ensure_canary(&mut self) -> Result<(), TablesError> {

@@ -31,6 +31,8 @@ pub mod trace;
 
 pub mod plan;
 
+pub mod loss;
+
 pub mod refusal;
 pub mod tables;
 pub mod version;
@@ -39,6 +41,9 @@ pub mod proxier;
 
 #[cfg(feature = "io")]
 pub mod nfacct;
+
+#[cfg(feature = "io")]
+pub mod drift;
 
 #[cfg(feature = "io")]
 pub mod host;

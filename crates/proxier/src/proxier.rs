@@ -9,6 +9,7 @@ use informer::change::Change;
 use informer::object::NamespacedName;
 
 use crate::chain::Table;
+use crate::loss::Loss;
 use crate::option::{Host, Options};
 use crate::plan::{Applied, Counts, Found, Installed, Layout, StaleChains, Transaction, Wanted, plan};
 use crate::render::{self, Context};
@@ -27,6 +28,10 @@ pub struct Proxier {
     stale_interval: Duration,
     /// Absent until a sync succeeded, and after one failed.
     installed: Option<Installed>,
+    /// What was installed when somebody was suspected of having changed it.
+    suspected: Option<Installed>,
+    /// A digest of the rules as they were read back when they were right, if nothing was written since.
+    glimpsed: Option<u64>,
     last_full: Option<Instant>,
     last_deletion: Option<Instant>,
 }
@@ -38,6 +43,17 @@ pub enum Kind {
     Full,
     /// What differed from what is installed.
     Partial,
+}
+
+/// What can be told of the rules without rendering any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Glimpse {
+    /// They are what was written.
+    Unchanged,
+    /// Somebody changed them.
+    Changed,
+    /// There is nothing to compare them with.
+    Unknown,
 }
 
 /// What one sync did.
@@ -61,13 +77,24 @@ pub struct Report {
     pub no_local_endpoints_internal: usize,
     /// Service ports with usable endpoints, none of which may serve traffic from outside here.
     pub no_local_endpoints_external: usize,
+    /// What somebody had taken away, if the rules were looked at because of such a suspicion.
+    pub loss: Option<Loss>,
 }
 
 impl Proxier {
     /// A proxier that knows neither the cluster nor the tables. In large clusters a sync deletes
     /// chains that nobody wants only if none did so for `stale_interval` (`syncPeriod`).
     pub fn new(world: World, options: Options, stale_interval: Duration) -> Self {
-        Self { world, options, stale_interval, installed: None, last_full: None, last_deletion: None }
+        Self {
+            world,
+            options,
+            stale_interval,
+            installed: None,
+            suspected: None,
+            glimpsed: None,
+            last_full: None,
+            last_deletion: None,
+        }
     }
 
     /// Takes in one change of the cluster; tells of which Service rules may have to change, if of a single one.
@@ -90,9 +117,30 @@ impl Proxier {
         self.installed.as_ref()
     }
 
-    /// Forgets what is installed: the next sync writes everything.
-    pub fn forget_installed(&mut self) {
-        self.installed = None;
+    /// Somebody may have changed what is installed: the next sync reads it back, writes what differs, and tells
+    /// what was missing.
+    pub fn suspect(&mut self) {
+        self.suspected = self.installed.take().or(self.suspected.take());
+    }
+
+    /// Reads the rules back, and tells whether somebody changed them. Where that cannot be told because of a write
+    /// since they were right, the answer is [`Glimpse::Unknown`]; in large clusters, where a full sync costs much,
+    /// missing chains, jumps and rules are noticed then, but not changed ones.
+    ///
+    /// # Errors
+    /// The rules cannot be read.
+    pub fn glimpse(&mut self, tables: &mut impl Tables) -> Result<Glimpse, TablesError> {
+        let Some(installed) = &self.installed else { return Ok(Glimpse::Unknown) };
+        if self.glimpsed.is_none() && !self.world.is_large() {
+            return Ok(Glimpse::Unknown);
+        }
+        let found = tables.look()?;
+        let digest = found.digest();
+        let is_other = self.glimpsed.replace(digest).is_some_and(|seen| seen != digest);
+        let is_short = |table| found.count(table) < installed.rules(table);
+        let is_short = is_short(Table::Nat) || is_short(Table::Filter);
+        let has_drifted = is_other || is_short || !Loss::between(installed, &found).is_empty();
+        Ok(if has_drifted { Glimpse::Changed } else { Glimpse::Unchanged })
     }
 
     /// Whether a sync would have something to do.
@@ -123,8 +171,14 @@ impl Proxier {
             Some(installed) if !is_full => Applied::Known(installed),
             Some(_) | None => look(tables)?,
         };
+        let loss = self.loss(&applied);
         let stale = self.stale_chains(now);
         let transaction = self.plan(&applied, &dirty, host, stale, tables.layout());
+        self.glimpsed = match &applied {
+            Applied::Found(found) if transaction.is_empty() => Some(found.digest()),
+            Applied::Known(_) if transaction.is_empty() => self.glimpsed,
+            Applied::Found(_) | Applied::Known(_) => None,
+        };
         if !transaction.is_empty() {
             tables.restore(&transaction.input)?;
         }
@@ -135,7 +189,10 @@ impl Proxier {
         let installed = self.installed.insert(applied.commit(transaction));
         let kind = if is_full { Kind::Full } else { Kind::Partial };
         let changed = if is_full { Dirty::All } else { dirty };
-        Ok(Report::of(kind, changed, rendered, written, installed))
+        self.suspected = None;
+        let report = Report::of(kind, changed, rendered, written, installed);
+        let rules = written.filter_rules + written.nat_rules;
+        Ok(Report { loss: loss.map(|loss| Loss { rules, ..loss }), ..report })
     }
 
     /// What a full sync would feed to iptables-restore where nothing of ours is installed.
@@ -161,6 +218,13 @@ impl Proxier {
         let ports = services.iter().flat_map(|name| render::service(&self.world, name, &context));
         let gone = self.gone(applied, dirty);
         plan(applied, Wanted { fixed: render::fixed(&context), ports, gone, stale, layout })
+    }
+
+    fn loss(&self, applied: &Applied) -> Option<Loss> {
+        match (&self.suspected, applied) {
+            (Some(installed), Applied::Found(found)) => Some(Loss::between(installed, found)),
+            (_, Applied::Known(_)) | (None, _) => None,
+        }
     }
 
     /// Installed service ports that do not exist any more.
@@ -205,6 +269,7 @@ impl Report {
             nat_rules: installed.rules(Table::Nat),
             no_local_endpoints_internal: installed.unreachable_internally(),
             no_local_endpoints_external: installed.unreachable_externally(),
+            loss: None,
         }
     }
 }

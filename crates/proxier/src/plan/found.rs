@@ -17,6 +17,8 @@ pub struct Found {
     own: BTreeMap<ChainName, u64>,
     /// Every other chain of the filter and the nat table.
     others: BTreeMap<SharedChain, Vec<SavedRule>>,
+    /// How many rules the chains have that are ours.
+    rules: BTreeMap<Table, usize>,
 }
 
 impl Found {
@@ -50,6 +52,29 @@ impl Found {
         let rules = self.others.get(&(jump.table, jump.from.clone()));
         let normal = SavedRule::Known(jump.rule.clone().normal());
         rules.is_some_and(|rules| rules.contains(&normal))
+    }
+
+    /// Whether the chain is there.
+    pub fn has_chain(&self, table: Table, chain: &ChainName) -> bool {
+        if is_own(table, chain) {
+            self.own.contains_key(chain)
+        } else {
+            self.others.contains_key(&(table, chain.clone()))
+        }
+    }
+
+    /// How many rules the chains of a table have that are ours.
+    pub fn count(&self, table: Table) -> usize {
+        self.rules.get(&table).copied().unwrap_or_default()
+    }
+
+    /// A digest of all chains that are ours.
+    pub fn digest(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.own.hash(&mut hasher);
+        let ours = self.others.iter().filter(|((_, chain), _)| chain.is_ours());
+        ours.for_each(|chain| chain.hash(&mut hasher));
+        hasher.finish()
     }
 
     /// The digest of a service port's chain, if it is there.
@@ -88,6 +113,11 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn take(&mut self, command: Command) {
+        if let Command::Append { chain, .. } = &command
+            && chain.is_ours()
+        {
+            *self.found.rules.entry(self.table).or_default() += 1;
+        }
         match command {
             Command::Table(table) => self.table = table,
             // Only the canary lives there.

@@ -58,6 +58,13 @@ impl Installed {
         self.ports.is_empty()
     }
 
+    /// The chains that are wanted.
+    pub fn chains(&self) -> impl Iterator<Item = (Table, ChainName)> {
+        let fixed = self.fixed.0.iter().map(|(chain, _)| chain.clone());
+        let own = self.ports.values().flat_map(|port| &port.own);
+        fixed.chain(own.map(|(chain, _)| (Table::Nat, chain.clone())))
+    }
+
     /// How many rules a table holds.
     pub fn rules(&self, table: Table) -> usize {
         let fixed = self.fixed.0.iter().filter(|((of, _), _)| *of == table);

@@ -69,7 +69,7 @@ impl Stage {
                 }
                 Step::Flush => {
                     self.tables.flush();
-                    self.proxier.forget_installed();
+                    self.proxier.suspect();
                 }
             }
         }
@@ -138,7 +138,7 @@ proptest! {
         prop_assert!(stage.sync().is_ok());
         let right = stage.tables.tables.clone();
         history::vandalise(&mut stage.tables.tables, edits);
-        stage.proxier.forget_installed();
+        stage.proxier.suspect();
         prop_assert!(stage.sync().is_ok());
         prop_assert_eq!(&stage.tables.tables, &right);
     }

@@ -141,7 +141,7 @@ fn large_clusters_are_told_less_often_and_in_fewer_words() {
     assert_eq!(story.sync().kind, Kind::Partial);
     assert_eq!(story.input, "");
 
-    story.proxier.forget_installed();
+    story.proxier.suspect();
     assert_eq!(story.sync().kind, Kind::Full);
     // Those of the third Service carry no comments already.
     assert_eq!(dnat_rules(&story), (998, 0));
@@ -167,7 +167,7 @@ fn large_clusters_are_told_less_often_and_in_fewer_words() {
     story.assert_as_from_scratch();
 
     // All is right: a full sync writes nothing.
-    story.proxier.forget_installed();
+    story.proxier.suspect();
     assert_eq!(story.sync().kind, Kind::Full);
     assert_eq!(story.input, "");
 }

@@ -61,8 +61,13 @@ pub(crate) fn live_through(history: &History, figures: &mut Figures) -> Result<(
 fn live_on(stage: &mut Stage, history: &History, figures: &mut Figures) -> Result<()> {
     is_right(stage, history).context("at the start")?;
     let traffic = Traffic::start(&stage.hosts)?;
+    // A request may end in a later round than the one in which it was broken.
+    let mut windows = Vec::new();
     for (number, round) in (1..).zip(&history.rounds) {
-        play(stage, history, round, &traffic, figures).with_context(|| format!("round {number}"))?;
+        let played = play(stage, history, round, &mut windows, figures);
+        played
+            .and_then(|()| judge(&traffic.failures(), &windows, round, figures))
+            .with_context(|| format!("round {number}"))?;
     }
     figures.requests += traffic.asked();
     Ok(())
@@ -72,7 +77,7 @@ fn play(
     stage: &mut Stage,
     history: &History,
     round: &Round,
-    traffic: &Traffic,
+    windows: &mut Vec<Window>,
     figures: &mut Figures,
 ) -> Result<()> {
     let mut broken = None;
@@ -92,29 +97,26 @@ fn play(
         }
     }
     stage.calm()?;
-    let window = broken.map(|begin| Window { begin, end: Instant::now() + WINDOW });
+    windows.extend(broken.map(|begin| Window { begin, end: Instant::now() + WINDOW }));
     is_right(stage, history)?;
     sleep(SETTLE);
     is_right_now(stage, history).context("right for a moment only")?;
-    judge(&traffic.failures(), window, round, figures)?;
     figures.rounds += 1;
     Ok(())
 }
 
-fn judge(failures: &[Failure], window: Option<Window>, round: &Round, figures: &mut Figures) -> Result<()> {
-    let may = |failure: &Failure| {
-        window.is_some_and(|window| failure.begin <= window.end && failure.end >= window.begin)
+fn judge(failures: &[Failure], windows: &[Window], round: &Round, figures: &mut Figures) -> Result<()> {
+    let may = |failure: &&Failure| {
+        windows.iter().any(|window| failure.begin <= window.end && failure.end >= window.begin)
     };
-    let wrong: Vec<String> =
-        failures.iter().filter(|failure| !may(failure)).map(ToString::to_string).collect();
+    let wrong: Vec<_> = failures.iter().filter(|failure| !may(failure)).map(ToString::to_string).collect();
     ensure!(wrong.is_empty(), "requests failed that nothing broke:\n{}", wrong.join("\n"));
     figures.excused += failures.len();
-    let last = failures.iter().map(|failure| failure.begin).max();
-    if let (Some(window), Some(last)) = (window, last)
-        && round.faults().all(Fault::breaks_traffic)
-    {
-        figures.repairs.push(last.saturating_duration_since(window.begin));
-    }
+    let only_broken = round.faults().all(Fault::breaks_traffic).then(|| windows.last()).flatten();
+    let repair = only_broken.and_then(|window| {
+        failures.iter().map(|failure| failure.begin).max()?.checked_duration_since(window.begin)
+    });
+    figures.repairs.extend(repair);
     Ok(())
 }
 

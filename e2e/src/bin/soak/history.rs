@@ -12,9 +12,10 @@ use crate::fault::{Api, Fault, Tool};
 
 /// Services that come, change and go.
 const CHURNED: usize = 10;
-/// Every so many histories have a crowd of Services, so that the rules take several transactions.
+/// Every so many histories have a crowd of Services, so that the rules take several transactions; not so large a one
+/// that stale chains stay for a while.
 const CROWDED: u64 = 4;
-const CROWD: usize = 250;
+const CROWD: usize = 120;
 const ROUNDS: usize = 8;
 
 /// A history, and the seed that brings it back.

@@ -92,7 +92,7 @@ impl Stage {
     pub(crate) fn config(backend: Backend) -> String {
         // Where the kernel tells of foreign changes, nothing else is to notice them.
         let sync_period = match backend {
-            Backend::Nft => "1s",
+            Backend::Nft => "30s",
             Backend::Legacy => "1s",
         };
         format!("{KUBE_PROXY}iptables: {{minSyncPeriod: 100ms, syncPeriod: {sync_period}}}\n")

@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "requests begin and end at moments")]
 
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -89,6 +90,9 @@ impl Log {
     fn ask(&self, name: &str, request: Request) {
         let begin = Instant::now();
         let asked = request.ask_here(PATIENCE);
+        if asked.as_ref().is_err_and(is_taken) {
+            return;
+        }
         self.asked.fetch_add(1, Ordering::Relaxed);
         let said = match asked {
             Ok(answer) if answer.server().is_some() => return,
@@ -100,6 +104,11 @@ impl Log {
         let failure = Failure { begin, end: Instant::now(), what };
         self.failures.lock().unwrap_or_else(PoisonError::into_inner).push(failure);
     }
+}
+
+/// Whether the source port belongs to the daemon; then nothing was asked.
+fn is_taken(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::AddrInUse)
 }
 
 impl Drop for Traffic {

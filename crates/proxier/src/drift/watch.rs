@@ -1,0 +1,74 @@
+//! EDGE: the netlink socket on which the kernel tells of changed nf_tables rules.
+//!
+//! Knows nothing of what follows from it.
+
+use std::io;
+use std::ops::ControlFlow;
+
+use netlink_sys::protocols::NETLINK_NETFILTER;
+use netlink_sys::{Socket, SocketAddr};
+use rustix::io::Errno;
+use rustix::net::sockopt::set_socket_recv_buffer_size_force;
+
+use super::{Suspicion, suspicions};
+
+/// `NFNLGRP_NFTABLES`
+const GROUP: u32 = 7;
+/// The kernel puts no more into one datagram.
+const DATAGRAM: usize = 64 * 1024;
+/// So much may wait to be read: what a large write of ours makes the kernel tell at once. It is used only then.
+const WAITING: usize = 32 << 20;
+
+/// What was heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// Somebody may have taken something away.
+    Suspicious(Suspicion),
+    /// Messages were lost: somebody may have taken anything away.
+    Overrun,
+    /// Nothing more will be heard.
+    Deaf,
+}
+
+/// An open ear for the network namespace in which it was opened.
+#[derive(Debug)]
+pub struct Watch(Socket);
+
+impl Watch {
+    /// From here on nothing is missed.
+    ///
+    /// # Errors
+    /// The kernel has no nf_tables, or does not let this process listen.
+    pub fn open() -> io::Result<Watch> {
+        let mut socket = Socket::new(NETLINK_NETFILTER)?;
+        socket.bind(&SocketAddr::new(0, 0))?;
+        // Without the privilege the buffer is smaller, and overruns come sooner.
+        let _ = set_socket_recv_buffer_size_force(&socket, WAITING);
+        socket.add_membership(GROUP)?;
+        Ok(Watch(socket))
+    }
+
+    /// Tells everything that is heard, until `tell` breaks or nothing can be heard any more.
+    pub fn follow(self, mut tell: impl FnMut(Heard) -> ControlFlow<()>) {
+        let mut buffer = vec![0; DATAGRAM];
+        loop {
+            let told = match self.0.recv(&mut buffer.as_mut_slice(), 0) {
+                Ok(length) => match suspicions(&buffer[..length]) {
+                    Ok(suspicions) => suspicions.into_iter().map(Heard::Suspicious).try_for_each(&mut tell),
+                    Err(_) => tell(Heard::Overrun),
+                },
+                Err(error) if error.raw_os_error() == Some(Errno::NOBUFS.raw_os_error()) => {
+                    tell(Heard::Overrun)
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => ControlFlow::Continue(()),
+                Err(_) => {
+                    let _gone = tell(Heard::Deaf);
+                    return;
+                }
+            };
+            if told.is_break() {
+                return;
+            }
+        }
+    }
+}
