@@ -26,8 +26,11 @@ pub trait Tables {
     /// after an error some tables may have been applied.
     fn restore(&mut self, input: &[u8]) -> Result<(), TablesError>;
 
-    /// Whether a restore of these tables was done by the process of this id, not long ago.
-    fn wrote(&self, process: u32) -> bool;
+    /// Whether a restore of these tables was done by the process of this id, not long ago. Tables that no process
+    /// restores keep to the answer no.
+    fn wrote(&self, _process: u32) -> bool {
+        false
+    }
 
     /// Makes sure that the canary chain exists in each of [`CANARY_TABLES`].
     fn ensure_canary(&mut self) -> Result<(), TablesError>;

@@ -121,3 +121,12 @@ fn a_series_that_goes_on_is_counted_now_and_then() {
     let expected = [(0, "create Node n"), (1, "2 x Node n"), (31, "32 x Node n"), (61, "62 x Node n")];
     assert_eq!(written, expected.map(|(minute, text)| (minute, text.to_owned())));
 }
+
+#[test]
+fn rules_that_were_missing_are_an_event_of_the_node() {
+    let happening = Happening::RulesMissing { family: Family::V4, missing: "40 rules".to_owned() };
+    let body = reporter().describe(happening, at(0)).body(None);
+    let words = [&body["type"], &body["reason"], &body["action"], &body["regarding"]["kind"]];
+    assert_eq!(words, ["Warning", "RulesMissing", "WriteRules", "Node"]);
+    assert_eq!(body["note"], "somebody else had taken IPv4 rules away, they are back: 40 rules");
+}

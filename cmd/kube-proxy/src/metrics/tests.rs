@@ -287,6 +287,7 @@ fn report(kind: Kind) -> Report {
         nat_rules: 40,
         no_local_endpoints_internal: 3,
         no_local_endpoints_external: 4,
+        loss: None,
     }
 }
 

@@ -109,10 +109,6 @@ impl Tables for FakeTables {
         Ok(())
     }
 
-    fn wrote(&self, _process: u32) -> bool {
-        false
-    }
-
     fn ensure_canary(&mut self) -> Result<(), TablesError> {
         for table in CANARY_TABLES {
             self.tables.entry(table).or_default().entry(ChainName::KUBE_PROXY_CANARY).or_default();

@@ -196,8 +196,7 @@ impl Vandal<'_> {
 
     pub(crate) fn delete_chain(&self, family: Family, pick: usize) -> Result<Option<String>> {
         let save = self.save(family)?;
-        let is_ours = |table: &str, line: &str| table != "mangle" && line.starts_with(":KUBE-");
-        let Some((table, line)) = picked(&save, pick, is_ours) else { return Ok(None) };
+        let Some((table, line)) = picked(&save, pick, is_our_chain) else { return Ok(None) };
         let chain = line[1..].split(' ').next().expect("a chain has a name");
         let target = format!("-j {chain}");
         let jumps = lines(&save)
@@ -210,7 +209,7 @@ impl Vandal<'_> {
 
     pub(crate) fn add_rule(&self, family: Family, pick: usize) -> Result<Option<String>> {
         let save = self.save(family)?;
-        let Some((table, line)) = picked(&save, pick, |_, line| line.starts_with(":KUBE-")) else {
+        let Some((table, line)) = picked(&save, pick, is_our_chain) else {
             return Ok(None);
         };
         let chain = line[1..].split(' ').next().expect("a chain has a name");
@@ -256,6 +255,11 @@ fn lines(save: &str) -> impl Iterator<Item = (&str, &str)> {
         table = line.strip_prefix('*').unwrap_or(table);
         (line.starts_with('-') || line.starts_with(':')).then_some((table, line))
     })
+}
+
+/// All but the canary, which nobody uses.
+fn is_our_chain(table: &str, line: &str) -> bool {
+    table != "mangle" && line.starts_with(":KUBE-") && !line.starts_with(":KUBE-PROXY-CANARY")
 }
 
 fn picked(save: &str, pick: usize, is_meant: impl Fn(&str, &str) -> bool) -> Option<(&str, &str)> {
