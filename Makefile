@@ -8,6 +8,8 @@ TOOLS := $(CARGO_TARGET_DIR)/tools
 PACKAGES := iptables iproute2 nftables procps
 PURE := -p informer -p proxier -p conntrack -p config
 FUZZ_SECONDS ?= 60
+SOAK_SECONDS ?= 60
+SOAK_SEED ?= 1
 DENY_VERSION := 0.20.2
 
 # The image: ARCH in Debian's words, IMAGE the name under which containerd and docker know it.
@@ -37,7 +39,7 @@ RUNNER := CARGO_TARGET_$(shell echo $(TARGET) | tr a-z- A-Z_)_RUNNER
 NOBODY := setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --
 
 .DEFAULT_GOAL := build
-.PHONY: help build demo test check unit workspace golden packets daemon conntrack cleanup alerts fuzz bench image image-test e2e-kind clean setup
+.PHONY: help build demo test check unit workspace golden packets daemon conntrack cleanup soak alerts fuzz bench image image-test e2e-kind clean setup
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -51,7 +53,7 @@ demo: build ## Services at work, with real packets (root)
 
 test: setup ## everything below, with a count at the end (root)
 	@cargo build --locked --quiet --profile test -p e2e --bin tally
-	@MAKEFLAGS= $(BIN)/tally $(MAKE) -- check unit workspace golden packets daemon conntrack cleanup alerts fuzz
+	@MAKEFLAGS= $(BIN)/tally $(MAKE) -- check unit workspace golden packets daemon conntrack cleanup soak alerts fuzz
 
 check: PACKAGES += shellcheck
 check: setup $(TOOLS)/bin/cargo-deny ## format, lints (scripts too), licences and sources of dependencies
@@ -92,6 +94,10 @@ cleanup: setup ## what --cleanup removes and what it leaves, with both backends 
 	$(TESTED)
 	$(BIN)/cleanup
 
+soak: setup ## random changes and faults for SOAK_SECONDS, with traffic, with both backends (root)
+	$(TESTED)
+	$(BIN)/soak --seconds $(SOAK_SECONDS) --seed $(SOAK_SEED)
+
 alerts: PACKAGES += prometheus
 alerts: setup ## alerts and recording rules, with Prometheus' own tools
 	@mkdir -p $(CARGO_TARGET_DIR)/alerts
@@ -103,7 +109,7 @@ alerts: setup ## alerts and recording rules, with Prometheus' own tools
 fuzz: PACKAGES += g++
 fuzz: setup ## all fuzz targets, for FUZZ_SECONDS each
 	RUSTFLAGS="$(COVERAGE)" cargo build --locked --profile test --target $(TARGET) -p fuzz --bins
-	@set -e; for target in objects iptables_save conntrack_reply; do \
+	@set -e; for target in objects configuration iptables_save conntrack_reply; do \
 	  mkdir -p $(CARGO_TARGET_DIR)/fuzz/$$target; cd $(CARGO_TARGET_DIR)/fuzz; \
 	  $(CARGO_TARGET_DIR)/$(TARGET)/debug/$$target -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
 	    $$target $(CURDIR)/e2e/fuzz/corpus/$$target >$$target.log 2>&1 || { tail -n 100 $$target.log; exit 1; }; \

@@ -43,6 +43,20 @@ pub fn iptables_save(bytes: &[u8]) {
     }
 }
 
+/// A configuration that can be read is printed, and read again as what it was, without a strict reader's complaints;
+/// what is wrong with its values is told, never a reason to stop.
+pub fn configuration(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(read) = config::decode(text) else { return };
+    let printed = read.config.to_yaml();
+    let again = config::decode(&printed).unwrap_or_else(|error| panic!("{error}:\n{printed}"));
+    assert!(again.strict.is_empty(), "{:?}:\n{printed}", again.strict);
+    assert_eq!(again.config, read.config, "{printed}");
+    if let Err(problems) = read.config.check() {
+        assert!(!problems.to_string().is_empty(), "refused without a reason:\n{printed}");
+    }
+}
+
 /// Whatever a netlink socket returns is read to its end, or up to the first message that is none.
 pub fn conntrack_reply(bytes: &[u8]) {
     let messages: Vec<_> = messages(bytes).collect();

@@ -10,6 +10,12 @@ fn inputs(target: &str, law: fn(&[u8])) -> io::Result<usize> {
 }
 
 #[test]
+fn configuration() -> io::Result<()> {
+    assert!(inputs("configuration", fuzz::configuration)? > 0);
+    Ok(())
+}
+
+#[test]
 fn objects() -> io::Result<()> {
     assert!(inputs("objects", fuzz::objects)? > 0);
     Ok(())

@@ -11,6 +11,7 @@ mod stage;
 mod traffic;
 mod wanted;
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -64,6 +65,7 @@ fn soak(matches: &ArgMatches) -> Result<()> {
         lived.with_context(|| format!("run again with --seed {seed} --histories 1\n{history}"))?;
         seed += 1;
     }
-    eprintln!("{} histories\n{figures}", seed - first);
-    Ok(())
+    let histories = seed - first;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{figures}\n{histories} of {histories} histories hold").context("print")
 }

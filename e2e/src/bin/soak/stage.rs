@@ -100,7 +100,8 @@ impl Stage {
 
     fn start(&mut self) -> Result<()> {
         let kubeconfig = self.credentials.path().join("kubeconfig").display().to_string();
-        let config = format!("{}clientConnection: {{kubeconfig: {kubeconfig:?}}}\n", Self::config(self.backend));
+        let config =
+            format!("{}clientConnection: {{kubeconfig: {kubeconfig:?}}}\n", Self::config(self.backend));
         let file = self.credentials.path().join("config.yaml");
         fs::write(&file, config).context("write the configuration")?;
         let mut words = vec![OsString::from("--config"), file.into()];
