@@ -242,8 +242,15 @@ impl<T: Tables> FamilySync<T> {
 
     /// Tells what somebody had taken away, and decides when the next look may be.
     fn mended(&mut self, report: &Report, begin: Instant, end: Instant) {
-        let Some(loss) = &report.loss else { return };
         let since = self.guard.since();
+        let Some(loss) = &report.loss else {
+            // After a failure everything is read back anyway, and nobody knows what was missing.
+            if since.is_some() && report.kind == Kind::Full {
+                self.guard.found(begin, end);
+                self.make_canary();
+            }
+            return;
+        };
         if loss.is_empty() {
             // The looks that are made in any case have their own pace.
             since.inspect(|_| self.guard.found_nothing(end));

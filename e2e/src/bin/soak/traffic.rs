@@ -17,7 +17,8 @@ use e2e::netns::Netns;
 use e2e::request::{Protocol, Request};
 
 const PATIENCE: Duration = Duration::from_secs(2);
-const PAUSE: Duration = Duration::from_millis(8);
+/// So long that no source port comes back within a history: the kernel may remember that its first packet met no rule.
+const PAUSE: Duration = Duration::from_millis(30);
 
 /// Who asks which address.
 const CLIENT: [&str; 4] =
