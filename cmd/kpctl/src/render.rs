@@ -8,6 +8,7 @@ use anyhow::{Context, Result, anyhow};
 use config::{Checked, Config};
 use informer::change::Batch;
 use informer::directory;
+use proxier::backend::Suite;
 use proxier::family::Family;
 use proxier::host;
 use proxier::iptables::Iptables;
@@ -73,7 +74,7 @@ fn identify(request: &Request, config: &Checked, batch: &Batch) -> Result<NodeId
 /// As the daemon would write it on this host, if conntrack is strict and the kernel counts packets.
 fn input(family: Family, config: &Checked, node: &NodeIdentity, batch: &Batch) -> Result<Vec<u8>> {
     // Without the tool its present versions are assumed.
-    let tool = Iptables::of_family(family);
+    let tool = Iptables::new(Suite::Plain, family);
     let random_fully = tool.version().is_none() || tool.features().random_fully;
     let options = Options::new(family, config, node, Tools { random_fully, is_tcp_liberal: false })?;
     let addresses = host::addresses().context("can't list this host's addresses")?;

@@ -5,6 +5,7 @@
 use std::fmt::Display;
 
 use anyhow::{Result, bail};
+use proxier::backend::Suite;
 use proxier::cleanup::{self, Mode};
 use proxier::family::Family;
 use proxier::iptables::Iptables;
@@ -15,8 +16,8 @@ use tracing::error;
 ///
 /// # Errors
 /// Something could not be removed; what it was is in the log.
-pub(crate) fn everything() -> Result<()> {
-    let mut families: Vec<_> = Family::ALL.map(|family| (family, Iptables::of_family(family))).into();
+pub(crate) fn everything(suite: Suite) -> Result<()> {
+    let mut families: Vec<_> = Family::ALL.map(|family| (family, Iptables::new(suite, family))).into();
     families.retain(|(_, tables)| tables.is_usable().is_ok());
     let mut failures = if cleanup::uses_ipvs() {
         clean_up(&mut families, &[Mode::Iptables, Mode::Ipvs])

@@ -341,7 +341,7 @@ fn failure(error: &TablesError) -> Failure {
     | TablesError::Refused { command, .. }
     | TablesError::Missing { command, .. }
     | TablesError::Unreadable { command, .. }) = error;
-    if command.contains("tables-restore") { Failure::Restore } else { Failure::Look }
+    if command.contains("-restore") { Failure::Restore } else { Failure::Look }
 }
 
 fn flow_family(family: Family) -> flow::Family {

@@ -11,6 +11,7 @@ pub(crate) mod version;
 use std::path::PathBuf;
 
 use config::Config;
+use proxier::backend::Wanted;
 
 pub(crate) use complete::{Notice, Refusal};
 
@@ -37,6 +38,8 @@ pub(crate) struct Typed {
     pub(crate) manifests: Option<PathBuf>,
     /// `--flush-conntrack`: whether stale conntrack entries are deleted.
     pub(crate) flush_conntrack: bool,
+    /// `--iptables-backend`: whose rules are written.
+    pub(crate) iptables_backend: Wanted,
     /// `--master`: the API server's URL, whatever the kubeconfig says.
     pub(crate) master: Option<String>,
     /// `--cleanup`: remove all rules and exit.
@@ -69,6 +72,7 @@ impl Default for Typed {
             config: None,
             manifests: None,
             flush_conntrack: true,
+            iptables_backend: Wanted::Auto,
             master: None,
             cleanup: false,
             init_only: false,

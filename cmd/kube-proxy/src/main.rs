@@ -34,6 +34,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use config::{Checked, ClientConnection};
 use informer::api::Connection;
+use proxier::backend::{self, Suite, Wanted};
 use proxier::host;
 use tracing::{error, info, warn};
 
@@ -82,8 +83,9 @@ fn execute(flags: &Flags, log: &Log) -> Result<()> {
         info!(file = %path.display(), "Wrote configuration");
         return Ok(());
     }
+    let suite = suite(typed.iptables_backend)?;
     if typed.cleanup {
-        return cleanup::everything();
+        return cleanup::everything(suite);
     }
     cleanup::other_modes();
     let node_name = node_name(&config)?;
@@ -95,6 +97,7 @@ fn execute(flags: &Flags, log: &Log) -> Result<()> {
         source,
         config_file,
         node_name,
+        suite,
         flush_conntrack: typed.flush_conntrack,
         init_only: typed.init_only,
     };
@@ -104,6 +107,17 @@ fn execute(flags: &Flags, log: &Log) -> Result<()> {
         error!(err = format!("{error:#}"), "Error running ProxyServer");
     }
     result
+}
+
+/// The programs of the backend that this node uses.
+fn suite(wanted: Wanted) -> Result<Suite> {
+    let selection = backend::select(wanted)?;
+    if let Some(missed) = selection.missed {
+        warn!(backend = %missed, "This node uses a backend of iptables for which there are no programs");
+    }
+    let backend = selection.backend.map_or_else(|| "unknown".to_owned(), |backend| backend.to_string());
+    info!(backend, reason = %selection.reason, "Selected the backend of iptables");
+    Ok(selection.suite)
 }
 
 fn connection(typed: &Typed, client: &ClientConnection) -> Connection {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use config::{Checked, DetectLocal};
 use informer::change::{Batch, Change};
+use proxier::backend::Suite;
 use proxier::host;
 use tracing::info;
 
@@ -32,6 +33,8 @@ pub(crate) struct Plan {
     pub(crate) config_file: Option<Watch>,
     /// This node's name.
     pub(crate) node_name: String,
+    /// The iptables programs to run.
+    pub(crate) suite: Suite,
     /// Whether stale conntrack entries are deleted.
     pub(crate) flush_conntrack: bool,
     /// Whether the process ends once kernel settings are applied, before any rule is written.
@@ -65,7 +68,7 @@ pub(crate) fn run(plan: Plan, config: &Checked, about: About) -> Result<()> {
     } else {
         Some(flows::look_after(outside.metrics.conntrack.clone())?)
     };
-    let mut families = start::families(config, &node, flows.as_ref(), &outside)?;
+    let mut families = start::families(config, plan.suite, &node, flows.as_ref(), &outside)?;
     if plan.init_only {
         let tell = |family| info!(ipFamily = %family, "System initialized and --init-only specified");
         families.iter().map(FamilySync::family).for_each(tell);

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use config::Checked;
 use conntrack::worker::Worker;
 use informer::change::Batch;
+use proxier::backend::Suite;
 use proxier::drift::watch::Watch;
 use proxier::family::Family;
 use proxier::iptables::Iptables;
@@ -44,6 +45,7 @@ pub(crate) fn identify(name: &str, config: &Checked, initial: &Batch, stand_ins:
 /// configuration does not fit the node.
 pub(crate) fn families(
     config: &Checked,
+    suite: Suite,
     node: &NodeIdentity,
     flows: Option<&Arc<Worker>>,
     outside: &Outside,
@@ -51,7 +53,7 @@ pub(crate) fn families(
     sysctl::set_conntrack(&config.config)?;
     warning::settle(warning::of_node_ports(config, node).as_slice())?;
     let primary = node.ips.primary;
-    let tools = usable(primary)?;
+    let tools = usable(suite, primary)?;
     let stack = if tools.len() == 1 { Stack::Single } else { Stack::Dual };
     match stack {
         Stack::Single => info!(ipFamily = %primary, "kube-proxy running in single-stack mode"),
@@ -82,10 +84,10 @@ pub(crate) fn listen(families: &mut [FamilySync<Iptables>]) -> Option<Watch> {
 }
 
 /// The families that have both tools and kernel support.
-fn usable(primary: Family) -> Result<Vec<(Family, Iptables)>> {
+fn usable(suite: Suite, primary: Family) -> Result<Vec<(Family, Iptables)>> {
     let mut usable = Vec::new();
     for family in Family::ALL {
-        let tables = Iptables::of_family(family);
+        let tables = Iptables::new(suite, family);
         match tables.is_usable() {
             Ok(()) if family == Family::V4 || is_ipv6_enabled() => usable.push((family, tables)),
             Ok(()) => info!(ipFamily = %family, "IPv6 is disabled on this host"),

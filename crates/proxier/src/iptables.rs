@@ -10,6 +10,7 @@ use std::process::{Command, Output, Stdio};
 
 use iptables::IPTables;
 
+use crate::backend::{Programs, Suite};
 use crate::chain::{ChainName, Table};
 use crate::family::Family;
 use crate::jump::Jump;
@@ -29,7 +30,7 @@ const WRITERS: usize = 64;
 
 /// The iptables tools of one family, as found in `PATH`.
 pub struct Iptables {
-    family: Family,
+    programs: Programs,
     version: Option<Version>,
     features: Features,
     rules: IPTables,
@@ -40,13 +41,13 @@ pub struct Iptables {
 impl Iptables {
     /// Asks the tool for its version. An unknown version means old, without any of the features
     /// that came later.
-    pub fn of_family(family: Family) -> Self {
-        let program = programs(family).rules;
-        let asked = Command::new(program).arg("--version").output();
+    pub fn new(suite: Suite, family: Family) -> Self {
+        let programs = suite.programs(family);
+        let asked = Command::new(programs.rules).arg("--version").output();
         let version = asked.ok().and_then(|output| Version::parse(&String::from_utf8_lossy(&output.stdout)));
         // The crate's own --wait would wait for ever.
-        let rules = IPTables { cmd: program, has_check: true, has_wait: false, is_numeric: false };
-        Self { family, features: Features::of(version.as_ref()), version, rules, writers: VecDeque::new() }
+        let rules = IPTables { cmd: programs.rules, has_check: true, has_wait: false, is_numeric: false };
+        Self { programs, features: Features::of(version.as_ref()), version, rules, writers: VecDeque::new() }
     }
 
     /// The version, if the tool told one.
@@ -72,7 +73,7 @@ impl Iptables {
 
     /// The command, and what it printed of one table, or of all that there are.
     pub(crate) fn save(&self, table: Option<Table>) -> Result<(String, File), TablesError> {
-        let program = programs(self.family).save;
+        let program = self.programs.save;
         let arguments: Vec<_> = table.into_iter().flat_map(|table| ["-t", table.name()]).collect();
         let command = [&[program], arguments.as_slice()].concat().join(" ");
         let saved = in_memory("iptables-save", &[]).and_then(|file| {
@@ -161,7 +162,7 @@ impl Tables for Iptables {
     }
 
     fn restore(&mut self, input: &[u8]) -> Result<(), TablesError> {
-        let command = programs(self.family).restore;
+        let command = self.programs.restore;
         let mut arguments = self.features.restore_wait_arguments().to_vec();
         arguments.extend(["--noflush", "--counters"]);
         let output = in_memory("iptables-restore", input).and_then(|stdin| {
@@ -216,18 +217,4 @@ pub(crate) fn text(rule: &Rule) -> String {
     let mut text = Vec::new();
     rule.write(&mut text);
     String::from_utf8(text).expect("rules are written from text")
-}
-
-/// The tools of a family.
-struct Programs {
-    rules: &'static str,
-    save: &'static str,
-    restore: &'static str,
-}
-
-fn programs(family: Family) -> Programs {
-    match family {
-        Family::V4 => Programs { rules: "iptables", save: "iptables-save", restore: "iptables-restore" },
-        Family::V6 => Programs { rules: "ip6tables", save: "ip6tables-save", restore: "ip6tables-restore" },
-    }
 }

@@ -37,6 +37,8 @@ pub mod refusal;
 pub mod tables;
 pub mod version;
 
+pub mod backend;
+
 pub mod proxier;
 
 #[cfg(feature = "io")]

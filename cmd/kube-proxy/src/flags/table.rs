@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use config::{Config, Duration, Quantity, VModule};
+use proxier::backend::Wanted;
 
 use super::version::VersionFlag;
 use super::{Typed, syntax};
@@ -61,6 +62,7 @@ pub(super) enum Set {
     Patterns(fn(&mut Target, Vec<VModule>)),
     Quantity(fn(&mut Target, Quantity)),
     Version(fn(&mut Target, VersionFlag)),
+    Backend(fn(&mut Target, Wanted)),
 }
 
 /// Every flag.
@@ -123,6 +125,7 @@ impl Set {
             Self::Patterns(_) => "pattern=level,...",
             Self::Quantity(_) => "quantity",
             Self::Version(_) => "true|false|raw",
+            Self::Backend(_) => "auto|nft|legacy",
         }
     }
 
@@ -150,6 +153,7 @@ impl Set {
             Self::Patterns(_) => syntax::patterns(text).map(drop),
             Self::Quantity(_) => quantity(text).map(drop),
             Self::Version(_) => VersionFlag::parse(text).map(drop),
+            Self::Backend(_) => backend(text).map(drop),
         }
     }
 
@@ -169,6 +173,7 @@ impl Set {
             Self::Level(set) => last(texts, syntax::level, |value| set(target, value)),
             Self::Patterns(set) => set(target, every(texts, syntax::patterns)),
             Self::Quantity(set) => last(texts, quantity, |value| set(target, value)),
+            Self::Backend(set) => last(texts, backend, |value| set(target, value)),
             Self::Version(set) => {
                 texts
                     .iter()
@@ -195,6 +200,7 @@ impl Set {
                 Some(join(entries.into_iter().map(|entry| (entry.file_pattern, entry.verbosity))))
             }
             Self::Quantity(_) => shown(texts, quantity, |value| value.to_string()),
+            Self::Backend(_) => shown(texts, backend, |value| value.to_string()),
             Self::Version(_) => shown(texts, VersionFlag::parse, |value| value.canonical()),
         }
     }
@@ -206,6 +212,10 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 fn quantity(text: &str) -> Result<Quantity, String> {
     text.parse().map_err(|error: config::quantity::QuantityError| error.to_string())
+}
+
+fn backend(text: &str) -> Result<Wanted, String> {
+    text.parse()
 }
 
 fn text(text: &str) -> Result<String, String> {

@@ -2,6 +2,7 @@ use std::io;
 use std::path::Path;
 
 use config::{DetectLocalMode, Duration, FlushFrequency, ProxyMode, VModule};
+use proxier::backend::{Backend, Wanted};
 
 use super::complete::{Notice, Refusal};
 use super::*;
@@ -129,7 +130,7 @@ fn the_table_has_the_original_flags_and_names_ours() {
     original.sort_unstable();
     assert_eq!(names, original);
     let ours: Vec<&str> = table::all().filter(|flag| flag.is_ours).map(|flag| flag.name).collect();
-    assert_eq!(ours, ["flush-conntrack", "manifests"]);
+    assert_eq!(ours, ["flush-conntrack", "iptables-backend", "manifests"]);
 }
 
 #[test]
@@ -270,6 +271,9 @@ fn sets_what_is_no_configuration() {
     assert!(typed("--cleanup").cleanup);
     assert!(!typed("--flush-conntrack=false").flush_conntrack);
     assert!(typed("--init-only").init_only);
+    for (word, backend) in [("nft", Backend::Nft), ("legacy", Backend::Legacy)] {
+        assert_eq!(typed(&format!("--iptables-backend={word}")).iptables_backend, Wanted::Only(backend));
+    }
     for word in ["--boot-id-file=/x", "--machine-id-file=/x"] {
         assert_eq!((typed(word), configuration(&[word])), (Typed::default(), Config::default()));
     }
@@ -296,6 +300,7 @@ fn bad_values_are_named_with_their_flag() {
             "true|false|raw" => {
                 Some(("maybe", "want true, false, raw, or v1.36.2 with a suffix of your own"))
             }
+            "auto|nft|legacy" => Some(("nf_tables", "want auto, nft or legacy")),
             "string" | "path" => None,
             other => panic!("no bad value for {other}"),
         }

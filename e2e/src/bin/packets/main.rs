@@ -3,6 +3,7 @@
 //! Does not know the rules: only who must answer whom, and which address must be seen.
 
 mod affinity;
+mod backend_of_node;
 mod expect;
 mod external_policy;
 mod hairpin;
@@ -26,7 +27,7 @@ use e2e::series::{self, Test};
 
 type Story = fn(Backend) -> Result<()>;
 
-const STORIES: [(&str, Story); 17] = [
+const STORIES: [(&str, Story); 22] = [
     ("a pod that reaches itself", hairpin::to_itself),
     ("a pod among the endpoints", hairpin::among_others),
     ("masquerade what comes from outside", masquerade::from_outside),
@@ -44,6 +45,11 @@ const STORIES: [(&str, Story); 17] = [
     ("node ports on loopback", loopback::on_and_off),
     ("SCTP through raw sockets", sctp::handshake),
     ("rules that stay when the proxy ends", restart::rules_stay),
+    ("the backend with the kubelet's hint", backend_of_node::hint),
+    ("the backend with the kubelet's canary", backend_of_node::canary),
+    ("the backend with rules", backend_of_node::rules),
+    ("the backend of the flag", backend_of_node::flag),
+    ("the only backend", backend_of_node::plain_only),
 ];
 
 fn main() -> ExitCode {

@@ -49,6 +49,14 @@ pub(super) static FLAGS: &[Flag] = &[
          somebody sends: to see the difference, or to find out whether it matters.",
     )
     .ours(),
+    Flag::new(
+        "iptables-backend",
+        "auto",
+        Set::Backend(|t, v| t.typed.iptables_backend = v),
+        "The kernel has two places for rules of iptables, nft and legacy: write to this one. auto takes the one with \
+         chains of the kubelet, else the one with more rules, else that of the program iptables.",
+    )
+    .ours(),
     Flag::new("help", "false", Set::Bool(|t, v| t.typed.help = v), "Print this text and exit.").short('h'),
     Flag::new(
         "manifests",
