@@ -56,6 +56,7 @@ impl Scene<'_> {
             self.node.set(slice(scale, number, 0))?;
             daemon.rest()?;
             floor.push(self.no_op()?);
+            daemon.rest()?;
             added.push(self.sync_after(daemon, || self.node.set(service(number)))?);
             floor.push(self.no_op()?);
             daemon.rest()?;
@@ -63,7 +64,9 @@ impl Scene<'_> {
                 self.node.delete_service(number);
                 Ok(())
             })?);
+            // A sync that may be held back, and the time after it.
             self.node.delete_slice(number);
+            daemon.rest()?;
             daemon.rest()?;
         }
         let floor = Floor::new(NO_OP, floor);
