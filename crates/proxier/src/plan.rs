@@ -7,6 +7,7 @@ mod changes;
 mod edits;
 mod found;
 mod installed;
+mod order;
 mod port;
 mod writer;
 
@@ -82,6 +83,7 @@ pub struct Transaction {
     ports: BTreeMap<ServicePortName, InstalledPort>,
     gone: BTreeSet<ServicePortName>,
     stale: BTreeSet<ChainName>,
+    reordered: BTreeSet<SharedChain>,
 }
 
 impl Transaction {
@@ -105,6 +107,7 @@ impl Applied {
         };
         installed.fixed = transaction.fixed;
         installed.stale = transaction.stale;
+        installed.reordered = transaction.reordered;
         transaction.gone.iter().for_each(|name| installed.remove(name));
         transaction.ports.into_iter().for_each(|(name, port)| installed.insert(name, port));
         installed
@@ -127,7 +130,7 @@ pub fn plan(applied: &Applied, wanted: Wanted<impl IntoIterator<Item = RenderedP
     let scene = Scene { applied, fixed: &fixed, ports: &ports, gone: &wanted.gone, changes: &changes };
     let (input, counts) = writer::write(&scene, &deleted, wanted.layout);
     let ports = ports.into_iter().map(|(name, port)| (name, port.installed)).collect();
-    Transaction { input, counts, fixed, ports, gone: wanted.gone, stale }
+    Transaction { input, counts, fixed, ports, gone: wanted.gone, stale, reordered: changes.reordered }
 }
 
 /// Everything that decides on what is written.

@@ -8,6 +8,7 @@ use crate::ruleset::{Placed, Ruleset};
 use crate::service::ServicePortName;
 
 use super::installed::{FixedChains, Installed, InstalledPort};
+use super::order::{Order, WantedChain};
 use super::port::PortText;
 use super::{Applied, Found, SharedChain, lines};
 
@@ -20,6 +21,8 @@ const MOST_EDITS: usize = 64;
 pub(super) struct Changes {
     pub(super) shared: BTreeMap<SharedChain, Extent>,
     pub(super) stale: BTreeSet<ChainName>,
+    /// Shared chains that stay as they are with service ports in another order than ours.
+    pub(super) reordered: BTreeSet<SharedChain>,
 }
 
 /// How much of a shared chain is written.
@@ -57,20 +60,28 @@ impl Changes {
     }
 
     fn from_found(found: &Found, ruleset: &Ruleset, ports: &BTreeMap<ServicePortName, PortText>) -> Self {
-        let mut wanted: BTreeMap<&SharedChain, Vec<SavedRule>> =
-            ruleset.fixed_chains.iter().map(|chain| (chain, Vec::new())).collect();
-        let normal = |placed: &Placed| {
-            let rule = SavedRule::Known(placed.rule.clone().normal());
-            ((placed.table, placed.chain.clone()), rule)
-        };
-        let of_ports = ports.values().flat_map(|port| port.shared_rules.iter().cloned());
-        let all = ruleset.head.iter().map(normal).chain(of_ports).chain(ruleset.tail.iter().map(normal));
-        for (chain, rule) in all {
-            wanted.get_mut(&chain).expect("shared chains are fixed chains").push(rule);
+        let mut wanted: BTreeMap<&SharedChain, WantedChain<'_>> =
+            ruleset.fixed_chains.iter().map(|chain| (chain, WantedChain::default())).collect();
+        for placed in &ruleset.head {
+            of(&mut wanted, &(placed.table, placed.chain.clone())).head.push(normal(placed));
         }
-        let differing = wanted.into_iter().filter(|(chain, rules)| found.rules(chain) != Some(rules));
-        let shared = differing.map(|(chain, _)| (chain.clone(), Extent::Whole)).collect();
-        Self { shared, stale: found.own_chains() }
+        for placed in &ruleset.tail {
+            of(&mut wanted, &(placed.table, placed.chain.clone())).tail.push(normal(placed));
+        }
+        for port in ports.values() {
+            let mut rules: BTreeMap<&SharedChain, Vec<&SavedRule>> = BTreeMap::new();
+            port.shared_rules.iter().for_each(|(chain, rule)| rules.entry(chain).or_default().push(rule));
+            rules.into_iter().for_each(|(chain, rules)| of(&mut wanted, chain).ports.push(rules));
+        }
+        let mut changes = Self { stale: found.own_chains(), ..Self::default() };
+        for (chain, wanted) in wanted {
+            match found.rules(chain).map_or(Order::Differs, |found| wanted.order_of(found)) {
+                Order::Ours => {}
+                Order::Another => drop(changes.reordered.insert(chain.clone())),
+                Order::Differs => drop(changes.shared.insert(chain.clone(), Extent::Whole)),
+            }
+        }
+        changes
     }
 
     fn since(
@@ -85,11 +96,23 @@ impl Changes {
         let old = |name| installed.ports.get(name).unwrap_or(&nothing);
         ports.iter().for_each(|(name, new)| changes.replace(old(name), &new.installed, &mut edits));
         gone.iter().for_each(|name| changes.replace(old(name), &nothing, &mut edits));
-        let extent = |edits| if edits > MOST_EDITS { Extent::Whole } else { Extent::Edits };
-        changes.shared = edits.into_iter().map(|(chain, edits)| (chain, extent(edits))).collect();
+        // Where a single rule goes is known only if the rest stands in our order.
+        let extent = |chain: &SharedChain, edits| {
+            if edits > MOST_EDITS || installed.reordered.contains(chain) {
+                Extent::Whole
+            } else {
+                Extent::Edits
+            }
+        };
+        for (chain, edits) in edits {
+            let extent = extent(&chain, edits);
+            changes.shared.insert(chain, extent);
+        }
         let differs = |(chain, lines): &&(SharedChain, _)| installed.fixed.get(chain) != Some(lines);
         let differing = fixed.0.iter().filter(differs).map(|(chain, _)| (chain.clone(), Extent::Whole));
         changes.shared.extend(differing);
+        changes.reordered = installed.reordered.clone();
+        changes.reordered.retain(|chain| !changes.shared.contains_key(chain));
         changes
     }
 
@@ -109,6 +132,17 @@ impl Changes {
         let left = old.own.iter().map(|(chain, _)| chain).filter(|chain| new.digest(chain).is_none());
         self.stale.extend(left.cloned());
     }
+}
+
+fn normal(placed: &Placed) -> SavedRule {
+    SavedRule::Known(placed.rule.clone().normal())
+}
+
+fn of<'a, 'b>(
+    wanted: &'a mut BTreeMap<&SharedChain, WantedChain<'b>>,
+    chain: &SharedChain,
+) -> &'a mut WantedChain<'b> {
+    wanted.get_mut(chain).expect("shared chains are fixed chains")
 }
 
 /// Whether a shared chain is one in which traffic is rejected or dropped that nat does not deliver.

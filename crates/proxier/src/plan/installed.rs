@@ -18,6 +18,8 @@ pub struct Installed {
     pub(super) fixed: FixedChains,
     pub(super) ports: BTreeMap<ServicePortName, InstalledPort>,
     pub(super) stale: BTreeSet<ChainName>,
+    /// Shared chains in which service ports stand in another order than ours.
+    pub(super) reordered: BTreeSet<SharedChain>,
     totals: Totals,
 }
 

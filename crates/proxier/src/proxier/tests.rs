@@ -130,6 +130,27 @@ proptest! {
         prop_assert_eq!(&restarted.tables.restored, &Vec::<String>::new());
     }
 
+    /// Upstream's rules are right in any order of service ports. They are left alone until there is a change;
+    /// then a chain gets our order.
+    #[test]
+    fn another_order_of_service_ports_is_adopted(first in histories(), then in histories(), layout in layouts()) {
+        let mut stage = Stage::with_layout(Family::V4, layout);
+        stage.play(&first);
+        prop_assert!(stage.sync().is_ok());
+        let ours = stage.tables.tables.clone();
+        history::reorder(&mut stage.tables.tables);
+        let theirs = stage.tables.tables.clone();
+        stage.tables.restored.clear();
+        stage.proxier.suspect();
+        prop_assert!(stage.sync().is_ok());
+        prop_assert_eq!(history::sorted(&stage.tables.tables), history::sorted(&ours));
+        prop_assert_eq!(stage.tables.tables == theirs, stage.tables.restored.is_empty());
+        stage.play(&then);
+        prop_assert!(stage.sync().is_ok());
+        let fresh = Stage::from_scratch(Family::V4, &Model::after(&[first, then].concat()));
+        prop_assert_eq!(history::sorted(&stage.tables.tables), history::sorted(&fresh.tables.tables));
+    }
+
     /// Whatever others did to our chains, a full sync mends it.
     #[test]
     fn a_full_sync_mends_foreign_edits(history in histories(), edits in any::<u64>()) {
