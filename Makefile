@@ -39,7 +39,7 @@ RUNNER := CARGO_TARGET_$(shell echo $(TARGET) | tr a-z- A-Z_)_RUNNER
 NOBODY := setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --
 
 .DEFAULT_GOAL := build
-.PHONY: help build demo test check unit workspace golden packets daemon conntrack cleanup soak alerts fuzz bench image image-test e2e-kind clean setup
+.PHONY: help build demo test check unit workspace golden packets daemon conntrack cleanup resilience soak alerts fuzz bench image image-test e2e-kind clean setup
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -105,6 +105,10 @@ alerts: setup ## alerts and recording rules, with Prometheus' own tools
 	@cp manifests/observability/rules.test.yaml $(CARGO_TARGET_DIR)/alerts/
 	promtool check rules $(CARGO_TARGET_DIR)/alerts/rules.yaml
 	promtool test rules $(CARGO_TARGET_DIR)/alerts/rules.test.yaml
+
+resilience: setup ## objects, tools and the daemon itself fail, with both backends (root)
+	$(TESTED)
+	$(BIN)/resilience
 
 fuzz: PACKAGES += g++
 fuzz: setup ## all fuzz targets, for FUZZ_SECONDS each

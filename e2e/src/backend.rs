@@ -101,25 +101,23 @@ impl Tools {
     /// # Errors
     /// If the backend is not installed.
     pub fn new(backend: Backend) -> Result<Tools> {
-        let program = backend.program();
-        program.metadata().with_context(|| format!("{} (package iptables)", program.display()))?;
         let folder = TempDir::with_prefix("kp-tools-").context("make a folder for the tools")?;
-        for family in Family::ALL {
-            for suffix in ["", "-save", "-restore"] {
-                symlink(&program, folder.path().join(family.tool(suffix))).context("link a tool")?;
-            }
-        }
+        link(backend, folder.path())?;
         Ok(Tools { folder })
     }
 
-    /// The folder of links.
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
+    /// Makes the folder of links again, to another backend.
+    ///
+    /// # Errors
+    /// If the backend is not installed.
+    pub fn switch_to(&self, backend: Backend) -> Result<()> {
+        names().try_for_each(|name| fs::remove_file(self.folder.path().join(name)))?;
+        link(backend, self.folder.path())
     }
 
-    /// The file that stands for the xtables lock.
-    pub fn lock(&self) -> PathBuf {
-        self.folder.path().join("lock")
+    /// The folder, and the lock file in it.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Makes the command, and all that it starts, use these tools.
@@ -127,7 +125,7 @@ impl Tools {
         let mut path = OsString::from(self.folder.path());
         path.push(":");
         path.push(env::var_os("PATH").unwrap_or_else(|| "/usr/sbin:/usr/bin:/sbin:/bin".into()));
-        command.env("PATH", path).env("XTABLES_LOCKFILE", self.lock())
+        command.env("PATH", path).env("XTABLES_LOCKFILE", self.lock()).env("KP_TOOLS", self.folder.path())
     }
 
     /// Adds rules, with their counters if they have any, to those of a family in a namespace.
@@ -153,6 +151,11 @@ impl Tools {
         fs::set_permissions(&path, Permissions::from_mode(0o755)).with_context(|| format!("permit {tool}"))
     }
 
+    /// The file that the legacy variant locks.
+    pub fn lock(&self) -> PathBuf {
+        self.folder.path().join("lock")
+    }
+
     /// All rules of one family in a namespace, as `iptables-save` prints them.
     ///
     /// # Errors
@@ -170,6 +173,17 @@ impl Tools {
         save.args(flags);
         netns.inside(|| run(self.equip(&mut save)))
     }
+}
+
+/// The tools of both families.
+pub(crate) fn names() -> impl Iterator<Item = String> {
+    Family::ALL.into_iter().flat_map(|family| ["", "-save", "-restore"].map(|suffix| family.tool(suffix)))
+}
+
+pub(crate) fn link(backend: Backend, folder: &Path) -> Result<()> {
+    let program = backend.program();
+    program.metadata().with_context(|| format!("{} (package iptables)", program.display()))?;
+    names().try_for_each(|name| symlink(&program, folder.join(name)).context("link a tool"))
 }
 
 #[cfg(test)]

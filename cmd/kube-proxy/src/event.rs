@@ -32,6 +32,17 @@ pub(crate) enum Happening {
         /// Why.
         cause: String,
     },
+    /// The rules of a service port are refused, and left out.
+    RulesRefused {
+        /// The Service.
+        service: NamespacedName,
+        /// `namespace/name:port`.
+        service_port: String,
+        /// A rule of it.
+        rule: String,
+        /// What the tool said.
+        cause: String,
+    },
     /// Somebody else had taken rules away; they are back.
     RulesMissing {
         /// Whose rules.
@@ -114,7 +125,13 @@ impl Reporter {
         let of_node = |severity, reason, note| {
             (Topic { severity, reason, action: "StartKubeProxy", regarding: self.regarding() }, note)
         };
+        let node = &self.node;
         let (topic, note) = match happening {
+            Happening::RulesRefused { service, service_port, rule, cause } => {
+                let note =
+                    format!("node {node} left out {service_port}, whose rules are refused: {cause}: {rule}");
+                (Topic::of_service(service, "RulesRefused", "ProgramRules"), note)
+            }
             Happening::Started => of_node(Severity::Normal, "Starting", String::new()),
             Happening::HealthServerFailed { cause } => {
                 of_node(Severity::Warning, "FailedToStartProxierHealthcheck", cause)
@@ -133,7 +150,6 @@ impl Reporter {
                 (topic, format!("somebody else had taken {family} rules away, they are back: {missing}"))
             }
             Happening::HealthCheckFailed { service, port, cause } => {
-                let node = &self.node;
                 let note =
                     format!("node {node} can't serve the health check of {service} on port {port}: {cause}");
                 (Topic::of_service(service, "FailedToStartServiceHealthcheck", "Listen"), note)

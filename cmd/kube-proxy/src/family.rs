@@ -29,6 +29,7 @@ use crate::log::Json;
 use crate::metrics::{Failure, FamilyMetrics};
 use crate::pace::Pace;
 use crate::phase::{Phases, Timed};
+use crate::refused;
 use crate::serve::{self, NodePorts, SharedHealth};
 
 /// How often failures are logged: each of the first so many, then one in as many.
@@ -143,11 +144,19 @@ impl<T: Tables> FamilySync<T> {
     /// When there is something to do.
     pub(crate) fn next(&self, now: Instant) -> Instant {
         let canary = self.canary.next_look.unwrap_or(now);
-        [self.pace.next(), self.next_suspicion()].into_iter().flatten().fold(canary, Instant::min)
+        // After a failure the pace alone decides.
+        let retry = self.proxier.next_try().filter(|_| self.pace.failures() == 0);
+        [self.pace.next(), self.next_suspicion(), retry].into_iter().flatten().fold(canary, Instant::min)
     }
 
     /// Does what is due.
     pub(crate) fn turn(&mut self, clock: fn() -> Instant) {
+        self.outlook.health.lock().busy(self.family(), clock());
+        self.work(clock);
+        self.outlook.health.lock().idle(self.family());
+    }
+
+    fn work(&mut self, clock: fn() -> Instant) {
         let now = clock();
         if self.canary.next_look.is_none_or(|at| at <= now) {
             self.look_for_canary(now);
@@ -217,9 +226,13 @@ impl<T: Tables> FamilySync<T> {
         let kind = if self.proxier.is_full_due(begin) { Kind::Full } else { Kind::Partial };
         self.outlook.metrics.sync_begins();
         let reason = self.reason(kind);
+        let layout = self.tables.layout();
         let mut tables = Timed::new(&mut self.tables, self.proxier.world().family(), clock);
         let result = self.proxier.sync(&mut tables, &self.host, begin);
         let phases = tables.phases;
+        if self.tables.layout() != layout {
+            error!(ipFamily = %self.family(), "The iptables tools write to another part of the kernel than before; the rules in the old one stay until they are removed or the node restarts");
+        }
         let end = clock();
         match result {
             Ok(report) => {
@@ -270,6 +283,7 @@ impl<T: Tables> FamilySync<T> {
     fn show(&mut self, report: &Report, elapsed: Duration) {
         let outlook = &mut self.outlook;
         outlook.metrics.sync_succeeded(report, elapsed, Timestamp::now());
+        refused::tell(self.proxier.world().family(), report, &outlook.events);
         outlook.health.lock().updated(self.proxier.world().family(), serve::now());
         for error in outlook.node_ports.set(&node_port::checks(self.proxier.world())) {
             error!(ipFamily = %self.proxier.world().family(), err = %error, "Failed to start healthcheck");
@@ -339,6 +353,7 @@ impl<T: Tables> FamilySync<T> {
 fn failure(error: &TablesError) -> Failure {
     let (TablesError::Busy { command, .. }
     | TablesError::Refused { command, .. }
+    | TablesError::Interrupted { command, .. }
     | TablesError::Missing { command, .. }
     | TablesError::Unreadable { command, .. }) = error;
     if command.contains("-restore") { Failure::Restore } else { Failure::Look }

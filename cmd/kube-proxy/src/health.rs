@@ -49,6 +49,8 @@ struct Pulse {
     updated: Option<Moment>,
     /// When a sync was asked for that did not happen since.
     oldest_pending: Option<Instant>,
+    /// Since when the loop has been at work without a pause.
+    busy: Option<Instant>,
 }
 
 /// What is said about health, with the code 200 or 503.
@@ -94,7 +96,18 @@ impl Health {
 
     /// A sync succeeded, or the loop started.
     pub(crate) fn updated(&mut self, family: Family, now: Moment) {
-        self.families.insert(family, Pulse { updated: Some(now), oldest_pending: None });
+        let pulse = self.families.entry(family).or_default();
+        *pulse = Pulse { updated: Some(now), oldest_pending: None, busy: pulse.busy };
+    }
+
+    /// The loop begins to do something.
+    pub(crate) fn busy(&mut self, family: Family, now: Instant) {
+        self.families.entry(family).or_default().busy = Some(now);
+    }
+
+    /// The loop waits for something to do.
+    pub(crate) fn idle(&mut self, family: Family) {
+        self.families.entry(family).or_default().busy = None;
     }
 
     /// The Node object was seen.
@@ -120,7 +133,8 @@ impl Health {
     }
 
     fn keeps_up(&self, pulse: &Pulse, now: Instant) -> bool {
-        let waited = pulse.oldest_pending.map(|since| now.saturating_duration_since(since));
+        let since = [pulse.oldest_pending, pulse.busy].into_iter().flatten().min();
+        let waited = since.map(|since| now.saturating_duration_since(since));
         pulse.updated.is_none() || waited.is_none_or(|waited| waited < self.patience)
     }
 

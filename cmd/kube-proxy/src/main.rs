@@ -18,6 +18,7 @@ mod oom;
 mod outside;
 mod pace;
 mod phase;
+mod refused;
 mod run;
 mod serve;
 mod signal;

@@ -82,6 +82,13 @@ impl<T: Tables> Tables for Timed<'_, T> {
         self.tables.wrote(process)
     }
 
+    fn test(&mut self, input: &[u8]) -> Result<(), TablesError> {
+        let (result, took) = self.time(|tables| tables.test(input));
+        self.phases.restore += took;
+        info!(v = 4, ipFamily = %self.family, bytes = input.len(), ?took, "Ran iptables-restore --test");
+        result
+    }
+
     fn ensure_canary(&mut self) -> Result<(), TablesError> {
         self.tables.ensure_canary()
     }
@@ -122,10 +129,11 @@ mod tests {
         tables.restore(b"*nat\nCOMMIT\n").unwrap();
         tables.restore(b"*filter\nCOMMIT\n").unwrap();
         tables.restore(b"nonsense").unwrap_err();
+        tables.test(b"nonsense").unwrap();
         let elapsed = clock() - begin;
         let second = Duration::from_secs(1);
-        let expected = Phases { look: second, jumps: Duration::ZERO, restore: 3 * second };
+        let expected = Phases { look: second, jumps: Duration::ZERO, restore: 4 * second };
         assert_eq!(tables.phases, expected, "also what fails takes its time");
-        assert_eq!(tables.phases.plan(elapsed), 5 * second);
+        assert_eq!(tables.phases.plan(elapsed), 6 * second);
     }
 }

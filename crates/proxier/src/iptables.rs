@@ -1,12 +1,17 @@
-//! EDGE: runs iptables, iptables-save and iptables-restore.
+//! EDGE: runs iptables, iptables-save and iptables-restore, each for a limited time.
 //!
 //! Knows nothing of what is written and why.
 #![expect(clippy::disallowed_methods, reason = "the one place that runs the iptables tools")]
+
+mod child;
+mod verdict;
 
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufReader, Seek, Write};
 use std::process::{Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use iptables::IPTables;
 
@@ -19,21 +24,32 @@ use crate::rule::Rule;
 use crate::tables::{CANARY_TABLES, Tables, TablesError};
 use crate::version::{Features, Version};
 
+use child::{NoOutput, within};
+pub(crate) use verdict::failure;
+
 /// Exit status of iptables for "there is no such chain or rule", and of `-N` for "exists already".
 const EXIT_ABSENT: i32 = 1;
-/// Exit status of the iptables tools when the xtables lock could not be had.
-const EXIT_LOCKED: i32 = 4;
 /// How much of a save is read at once, in bytes.
 const SAVE_BUFFER: usize = 1 << 16;
 /// How many restores may end before somebody asks who wrote.
 const WRITERS: usize = 64;
+
+/// How long a tool may take that looks at or adds a single rule. It may wait 5 s for the lock; the rest takes
+/// milliseconds, and seconds at most where the legacy variant fetches a table of 10,000 Services.
+const LOOK_LIMIT: Duration = Duration::from_secs(30);
+/// How long iptables-save may take. 10,000 Services take 1.6 s.
+const SAVE_LIMIT: Duration = Duration::from_secs(60);
+/// How long iptables-restore may take for a small input. With 10,000 Services installed it takes 0.2 to 0.8 s, and
+/// it may wait 5 s for the lock.
+const RESTORE_LIMIT: Duration = Duration::from_secs(60);
+/// How much longer it may take for each megabyte of input. 10,000 Services are 24 megabytes, and take 5 s.
+const RESTORE_LIMIT_PER_MEGABYTE: Duration = Duration::from_secs(10);
 
 /// The iptables tools of one family, as found in `PATH`.
 pub struct Iptables {
     programs: Programs,
     version: Option<Version>,
     features: Features,
-    rules: IPTables,
     /// The processes of the last restores.
     writers: VecDeque<u32>,
 }
@@ -43,11 +59,8 @@ impl Iptables {
     /// that came later.
     pub fn new(suite: Suite, family: Family) -> Self {
         let programs = suite.programs(family);
-        let asked = Command::new(programs.rules).arg("--version").output();
-        let version = asked.ok().and_then(|output| Version::parse(&String::from_utf8_lossy(&output.stdout)));
-        // The crate's own --wait would wait for ever.
-        let rules = IPTables { cmd: programs.rules, has_check: true, has_wait: false, is_numeric: false };
-        Self { programs, features: Features::of(version.as_ref()), version, rules, writers: VecDeque::new() }
+        let version = version_of(programs.rules);
+        Self { programs, features: Features::of(version.as_ref()), version, writers: VecDeque::new() }
     }
 
     /// The version, if the tool told one.
@@ -76,19 +89,43 @@ impl Iptables {
         let program = self.programs.save;
         let arguments: Vec<_> = table.into_iter().flat_map(|table| ["-t", table.name()]).collect();
         let command = [&[program], arguments.as_slice()].concat().join(" ");
-        let saved = in_memory("iptables-save", &[]).and_then(|file| {
-            // The tool prints line by line: through a pipe, each line would wake its reader.
-            let output = Command::new(program).args(&arguments).stdout(file.try_clone()?).output()?;
-            Ok((file, output))
-        });
-        let (mut save, output) =
-            saved.map_err(|source| TablesError::Missing { command: command.clone(), source })?;
+        // The tool prints line by line: through a pipe, each line would wake its reader.
+        let made = in_memory("iptables-save", &[]).and_then(|save| Ok((save.try_clone()?, save)));
+        let (out, mut save) =
+            made.map_err(|source| TablesError::Missing { command: command.clone(), source })?;
+        let run = move || Command::new(program).args(&arguments).stdout(out).output();
+        let output = ended(&command, SAVE_LIMIT, within(SAVE_LIMIT, run))?;
         if !output.status.success() {
             return Err(failure(&command, &output, &[]));
         }
         save.rewind()
             .map_err(|source| TablesError::Unreadable { command: command.clone(), source: source.into() })?;
         Ok((command, save))
+    }
+
+    fn feed(&mut self, input: &[u8], more: &[&'static str]) -> Result<(), TablesError> {
+        let program = self.programs.restore;
+        let stdin = in_memory("iptables-restore", input)
+            .map_err(|source| TablesError::Missing { command: program.to_owned(), source })?;
+        let mut arguments = self.features.restore_wait_arguments().to_vec();
+        arguments.extend(["--noflush", "--counters"]);
+        arguments.extend(more);
+        let command = [&[program], more].concat().join(" ");
+        let (announce, started) = mpsc::channel();
+        let run = move || {
+            let mut restore = Command::new(program);
+            restore.args(&arguments).stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
+            let child = restore.spawn()?;
+            // Nobody listens any more if it took too long.
+            let _unheard = announce.send(child.id());
+            child.wait_with_output()
+        };
+        let limit = restore_limit(input);
+        let result = within(limit, run);
+        self.writers.truncate(WRITERS - 1);
+        started.try_iter().for_each(|process| self.writers.push_front(process));
+        let output = ended(&command, limit, result)?;
+        if output.status.success() { Ok(()) } else { Err(failure(&command, &output, input)) }
     }
 
     fn ensure_chain(&self, table: Table, chain: &ChainName) -> Result<(), TablesError> {
@@ -118,26 +155,31 @@ impl Iptables {
 
     pub(crate) fn run(&self, table: Table, command: &str) -> Result<Output, TablesError> {
         let command = format!("{command}{}", self.features.wait_arguments());
-        self.rules.execute(table.name(), &command).map_err(|error| TablesError::Missing {
-            command: format!("{} {command}", self.rules.cmd),
-            source: io::Error::other(error.to_string()),
-        })
-    }
-
-    fn run_restore(&mut self, command: &mut Command) -> io::Result<Output> {
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-        self.writers.truncate(WRITERS - 1);
-        self.writers.push_front(child.id());
-        child.wait_with_output()
+        let program = self.programs.rules;
+        // The crate's own --wait would wait for ever.
+        let rules = IPTables { cmd: program, has_check: true, has_wait: false, is_numeric: false };
+        let arguments = command.clone();
+        let run = move || {
+            rules.execute(table.name(), &arguments).map_err(|error| match error.downcast::<io::Error>() {
+                Ok(error) => *error,
+                Err(error) => io::Error::other(error.to_string()),
+            })
+        };
+        ended(&format!("{program} {command}"), LOOK_LIMIT, within(LOOK_LIMIT, run))
     }
 
     pub(crate) fn refused(&self, command: &str, output: &Output) -> TablesError {
-        failure(&format!("{} {command}", self.rules.cmd), output, &[])
+        failure(&format!("{} {command}", self.programs.rules), output, &[])
     }
 }
 
 impl Tables for Iptables {
+    /// The tools may have become others since the last time: those of the other variant see none of the rules.
     fn look(&mut self) -> Result<Found, TablesError> {
+        if let Some(version) = version_of(self.programs.rules) {
+            self.features = Features::of(Some(&version));
+            self.version = Some(version);
+        }
         let mut found = Found::default();
         // The nf_tables variant fetches all tables even for one, so they are asked for together.
         let (command, save) = self.save(None)?;
@@ -162,14 +204,11 @@ impl Tables for Iptables {
     }
 
     fn restore(&mut self, input: &[u8]) -> Result<(), TablesError> {
-        let command = self.programs.restore;
-        let mut arguments = self.features.restore_wait_arguments().to_vec();
-        arguments.extend(["--noflush", "--counters"]);
-        let output = in_memory("iptables-restore", input).and_then(|stdin| {
-            self.run_restore(Command::new(command).args(&arguments).stdin(Stdio::from(stdin)))
-        });
-        let output = output.map_err(|source| TablesError::Missing { command: command.into(), source })?;
-        if output.status.success() { Ok(()) } else { Err(failure(command, &output, input)) }
+        self.feed(input, &[])
+    }
+
+    fn test(&mut self, input: &[u8]) -> Result<(), TablesError> {
+        self.feed(input, &["--test"])
     }
 
     fn wrote(&self, process: u32) -> bool {
@@ -186,12 +225,17 @@ impl Tables for Iptables {
             let output = self.run(table, &list)?;
             match output.status.code() {
                 Some(0) => {}
-                Some(EXIT_LOCKED) => return Err(self.refused(&list, &output)),
-                _ => return Ok(false),
+                Some(EXIT_ABSENT) => return Ok(false),
+                _ => return Err(self.refused(&list, &output)),
             }
         }
         Ok(true)
     }
+}
+
+fn version_of(program: &'static str) -> Option<Version> {
+    let asked = within(LOOK_LIMIT, move || Command::new(program).arg("--version").output());
+    Version::parse(&String::from_utf8_lossy(&asked.ok()?.stdout))
 }
 
 /// The child reads from memory, or writes to it: neither side can block on the other.
@@ -202,15 +246,22 @@ fn in_memory(name: &str, content: &[u8]) -> io::Result<File> {
     Ok(file)
 }
 
-pub(crate) fn failure(command: &str, output: &Output, input: &[u8]) -> TablesError {
-    let said = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
-    let text = String::from_utf8_lossy(&said).trim().replace('\n', "; ");
+/// The output of a tool that was given a time.
+fn ended(command: &str, limit: Duration, result: Result<Output, NoOutput>) -> Result<Output, TablesError> {
     let command = command.to_owned();
-    if output.status.code() == Some(EXIT_LOCKED) {
-        return TablesError::Busy { command, text };
-    }
-    let context = crate::refusal::lines_around(&text, input);
-    TablesError::Refused { command, text: format!("{}: {text}", output.status), context }
+    result.map_err(|why| match why {
+        NoOutput::Io(source) => TablesError::Missing { command, source },
+        NoOutput::Overdue => {
+            let text = format!("did not end within {} s, and was killed", limit.as_secs());
+            TablesError::Interrupted { command, text }
+        }
+    })
+}
+
+/// How long iptables-restore may take.
+fn restore_limit(input: &[u8]) -> Duration {
+    let megabytes = u32::try_from(input.len() >> 20).unwrap_or(u32::MAX);
+    RESTORE_LIMIT + RESTORE_LIMIT_PER_MEGABYTE.saturating_mul(megabytes)
 }
 
 pub(crate) fn text(rule: &Rule) -> String {

@@ -26,6 +26,11 @@ pub enum SavedRule {
     Foreign(Box<str>),
 }
 
+/// Reads what stands behind the name of a rule's chain.
+pub(crate) fn rule(text: &str) -> SavedRule {
+    spelling::rule(text.trim_ascii())
+}
+
 impl SavedRule {
     /// The rule, if it is one of those that are written here.
     pub fn known(&self) -> Option<&Rule> {

@@ -2,11 +2,13 @@
 //!
 //! Knows nothing of how a rule comes about (see `render`) and of processes (see `tables`).
 
+mod blame;
 mod blocks;
 mod changes;
 mod edits;
 mod found;
 mod installed;
+mod keep;
 mod order;
 mod port;
 mod writer;
@@ -19,6 +21,7 @@ use crate::render::RenderedPort;
 use crate::ruleset::Ruleset;
 use crate::service::ServicePortName;
 
+pub use blame::{Blame, Suspect};
 use changes::Changes;
 pub use found::{Found, Unreadable};
 pub use installed::Installed;
@@ -40,17 +43,32 @@ pub enum Applied {
 
 /// What is wanted, as far as it may differ from what is there.
 #[derive(Debug)]
-pub struct Wanted<P> {
+pub struct Wanted<'a, P> {
     /// The fixed chains with the rules that do not depend on any Service.
     pub fixed: Ruleset,
     /// Service ports that were rendered again, in order of their names; all of them if the rules were read back.
     pub ports: P,
+    /// What was there before anything was tried; absent if nothing was tried that left traces.
+    pub before: Option<&'a Applied>,
+    /// Chains that cannot be deleted, because others use them; they are emptied.
+    pub in_use: BTreeSet<ChainName>,
     /// Service ports that are gone.
     pub gone: BTreeSet<ServicePortName>,
     /// What happens to chains that no service port wants.
     pub stale: StaleChains,
     /// The form in which the tool likes its input.
     pub layout: Layout,
+}
+
+/// What happens to the rules of a service port that was rendered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// They become what was rendered.
+    Written,
+    /// They stay what they are, unless they take an address or port that the service port does not want any more.
+    Kept,
+    /// They go.
+    Dropped,
 }
 
 /// What happens to chains that no service port wants. They do no harm: nothing jumps to them.
@@ -81,15 +99,18 @@ pub struct Transaction {
     pub counts: Counts,
     fixed: FixedChains,
     ports: BTreeMap<ServicePortName, InstalledPort>,
+    rendered: BTreeSet<ServicePortName>,
     gone: BTreeSet<ServicePortName>,
     stale: BTreeSet<ChainName>,
     reordered: BTreeSet<SharedChain>,
+    /// Chains that it deletes, or would delete if they were not in use.
+    unwanted: BTreeSet<ChainName>,
 }
 
 impl Transaction {
-    /// How many service ports were rendered for it.
-    pub fn service_ports(&self) -> usize {
-        self.ports.len()
+    /// The service ports whose rules become what was rendered for it.
+    pub fn rendered(&self) -> &BTreeSet<ServicePortName> {
+        &self.rendered
     }
 
     /// Whether the kernel's tables are as they should be already.
@@ -116,21 +137,67 @@ impl Applied {
 
 /// Plans the difference. Chains whose content is as it should be are not mentioned, and a table of
 /// which no chain is mentioned neither.
-pub fn plan(applied: &Applied, wanted: Wanted<impl IntoIterator<Item = RenderedPort>>) -> Transaction {
+pub fn plan(
+    applied: &Applied,
+    mut wanted: Wanted<'_, impl IntoIterator<Item = (RenderedPort, Fate)>>,
+) -> Transaction {
     let fixed = FixedChains::of(&wanted.fixed);
     let mut texts = Texts::default();
-    let ports = wanted.ports.into_iter();
-    let ports: BTreeMap<_, _> =
-        ports.map(|port| (port.name.clone(), PortText::of(&port, applied, &mut texts))).collect();
+    let before = wanted.before.unwrap_or(applied);
+    let (mut ports, mut rendered) = (BTreeMap::new(), BTreeSet::new());
+    for (port, fate) in wanted.ports {
+        match fate {
+            Fate::Written => {
+                rendered.insert(port.name.clone());
+                ports.insert(port.name.clone(), PortText::of(&port, applied, &mut texts));
+            }
+            Fate::Kept if before.may_stay(&port) => {
+                ports.extend(PortText::kept(&port.name, applied, before).map(|kept| (port.name, kept)));
+            }
+            Fate::Kept | Fate::Dropped => drop(wanted.gone.insert(port.name)),
+        }
+    }
     let changes = Changes::between(applied, &wanted.fixed, &fixed, &ports, &wanted.gone);
-    let (stale, deleted) = match wanted.stale {
-        StaleChains::Delete => (BTreeSet::new(), changes.stale.clone()),
-        StaleChains::Keep => (changes.stale.clone(), BTreeSet::new()),
+    let (stale, unwanted) = match wanted.stale {
+        StaleChains::Delete => {
+            (&changes.stale & &wanted.in_use, Unwanted::of(&changes, &wanted.in_use, applied))
+        }
+        StaleChains::Keep => (changes.stale.clone(), Unwanted::default()),
     };
     let scene = Scene { applied, fixed: &fixed, ports: &ports, gone: &wanted.gone, changes: &changes };
-    let (input, counts) = writer::write(&scene, &deleted, wanted.layout);
+    let (input, counts) = writer::write(&scene, &unwanted, wanted.layout);
     let ports = ports.into_iter().map(|(name, port)| (name, port.installed)).collect();
-    Transaction { input, counts, fixed, ports, gone: wanted.gone, stale, reordered: changes.reordered }
+    let unwanted = &unwanted.deleted | &unwanted.emptied;
+    Transaction {
+        input,
+        counts,
+        fixed,
+        ports,
+        rendered,
+        gone: wanted.gone,
+        stale,
+        reordered: changes.reordered,
+        unwanted,
+    }
+}
+
+/// Chains that no service port wants.
+#[derive(Debug, Default)]
+struct Unwanted {
+    deleted: BTreeSet<ChainName>,
+    /// Those that cannot be deleted, if they have rules.
+    emptied: BTreeSet<ChainName>,
+}
+
+impl Unwanted {
+    fn of(changes: &Changes, in_use: &BTreeSet<ChainName>, applied: &Applied) -> Self {
+        let has_rules = |chain: &ChainName| match applied {
+            Applied::Known(installed) => !installed.stale.contains(chain),
+            Applied::Found(found) => found.own(chain).is_some_and(|own| own.rules > 0),
+        };
+        let emptied = changes.stale.intersection(in_use).filter(|chain| has_rules(chain));
+        Self { deleted: &changes.stale - in_use, emptied: emptied.cloned().collect() }
+    }
 }
 
 /// Everything that decides on what is written.

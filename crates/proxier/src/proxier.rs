@@ -2,20 +2,27 @@
 //!
 //! Knows nothing of when a step is due: that is the daemon's loop.
 
+mod quarantine;
+mod sift;
+
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use informer::change::Change;
 use informer::object::NamespacedName;
 
-use crate::chain::Table;
+use crate::chain::{ChainName, Table};
 use crate::loss::Loss;
 use crate::option::{Host, Options};
-use crate::plan::{Applied, Counts, Found, Installed, Layout, StaleChains, Transaction, Wanted, plan};
-use crate::render::{self, Context};
+use crate::plan::{Applied, Counts, Fate, Found, Installed, Layout, StaleChains, Transaction, Wanted, plan};
+use crate::render::{self, Context, RenderedPort};
 use crate::service::ServicePortName;
 use crate::tables::{Tables, TablesError};
 use crate::world::{Dirty, World};
+
+use quarantine::Quarantine;
+pub use sift::Refusal;
+use sift::Sifted;
 
 /// How long the rules are trusted to be what was written, outside of large clusters.
 const FULL_SYNC_INTERVAL: Duration = Duration::from_secs(3600);
@@ -34,6 +41,7 @@ pub struct Proxier {
     glimpsed: Option<u64>,
     last_full: Option<Instant>,
     last_deletion: Option<Instant>,
+    quarantine: Quarantine,
 }
 
 /// Whether all was written, or what differed.
@@ -79,6 +87,12 @@ pub struct Report {
     pub no_local_endpoints_external: usize,
     /// What somebody had taken away, if the rules were looked at because of such a suspicion.
     pub loss: Option<Loss>,
+    /// What was refused in this sync, and left out.
+    pub refused: Vec<Refusal>,
+    /// Service ports that were left out before, and are accepted.
+    pub accepted: Vec<ServicePortName>,
+    /// How many service ports are left out.
+    pub quarantined: usize,
 }
 
 impl Proxier {
@@ -94,6 +108,7 @@ impl Proxier {
             glimpsed: None,
             last_full: None,
             last_deletion: None,
+            quarantine: Quarantine::default(),
         }
     }
 
@@ -145,7 +160,13 @@ impl Proxier {
 
     /// Whether a sync would have something to do.
     pub fn is_due(&self, now: Instant) -> bool {
-        self.world.is_dirty() || self.is_full_due(now)
+        let is_retry_due = self.next_try().is_some_and(|at| at <= now);
+        self.world.is_dirty() || self.is_full_due(now) || is_retry_due
+    }
+
+    /// When something that was refused is tried again, if anything was.
+    pub fn next_try(&self) -> Option<Instant> {
+        self.quarantine.next_try()
     }
 
     /// Whether the next sync writes everything.
@@ -154,10 +175,11 @@ impl Proxier {
         self.installed.is_none() || (expired && !self.world.is_large())
     }
 
-    /// Brings the tables in line with the world.
+    /// Brings the tables in line with the world. Service ports that the tools refuse are left out until they change,
+    /// and tried again from time to time.
     ///
     /// # Errors
-    /// A tool failed. What was installed is still there, in part perhaps newer; the next sync writes
+    /// A tool failed, or refused what does not depend on single service ports. What was installed is still there, in part perhaps newer; the next sync writes
     /// everything.
     pub fn sync(
         &mut self,
@@ -166,32 +188,32 @@ impl Proxier {
         now: Instant,
     ) -> Result<Report, TablesError> {
         let is_full = self.is_full_due(now);
-        let dirty = self.world.take_dirty();
+        let mut dirty = self.world.take_dirty();
+        let exists = |name: &ServicePortName| exists(&self.world, name);
+        self.quarantine.begin(now, exists).into_iter().for_each(|service| dirty.add(service));
         let applied = match self.installed.take() {
             Some(installed) if !is_full => Applied::Known(installed),
             Some(_) | None => look(tables)?,
         };
         let loss = self.loss(&applied);
         let stale = self.stale_chains(now);
-        let transaction = self.plan(&applied, &dirty, host, stale, tables.layout());
-        self.glimpsed = match &applied {
-            Applied::Found(found) if transaction.is_empty() => Some(found.digest()),
-            Applied::Known(_) if transaction.is_empty() => self.glimpsed,
-            Applied::Found(_) | Applied::Known(_) => None,
+        let seen = match &applied {
+            Applied::Found(found) => Some(found.digest()),
+            Applied::Known(_) => self.glimpsed,
         };
-        if !transaction.is_empty() {
-            tables.restore(&transaction.input)?;
-        }
+        let surroundings = Surroundings { host, stale, layout: tables.layout() };
+        let (installed, sifted) = self.sift(tables, &surroundings, now, applied, dirty.clone())?;
+        self.glimpsed = seen.filter(|_| sifted.written.commits == 0);
 
+        self.quarantine.end(now);
         self.last_full = if is_full { Some(now) } else { self.last_full };
         self.last_deletion = if stale == StaleChains::Delete { Some(now) } else { self.last_deletion };
-        let (rendered, written) = (transaction.service_ports(), transaction.counts);
-        let installed = self.installed.insert(applied.commit(transaction));
         let kind = if is_full { Kind::Full } else { Kind::Partial };
         let changed = if is_full { Dirty::All } else { dirty };
         self.suspected = None;
-        let report = Report::of(kind, changed, rendered, written, installed);
-        let rules = written.filter_rules + written.nat_rules;
+        let rules = sifted.written.filter_rules + sifted.written.nat_rules;
+        let installed = self.installed.insert(installed);
+        let report = Report::of(kind, changed, sifted, self.quarantine.len(), installed);
         Ok(Report { loss: loss.map(|loss| Loss { rules, ..loss }), ..report })
     }
 
@@ -199,25 +221,33 @@ impl Proxier {
     pub fn full_input(mut self, host: &Host) -> Vec<u8> {
         let dirty = self.world.take_dirty();
         let applied = Applied::Found(Found::default());
-        self.plan(&applied, &dirty, host, StaleChains::Delete, Layout::Single).input
+        let nothing = Left { fate: |_: &RenderedPort| Fate::Written, before: None, in_use: BTreeSet::new() };
+        let surroundings = Surroundings { host, stale: StaleChains::Delete, layout: Layout::Single };
+        self.plan(&applied, &dirty, nothing, &surroundings).input
     }
 
     fn plan(
         &self,
         applied: &Applied,
         dirty: &Dirty,
-        host: &Host,
-        stale: StaleChains,
-        layout: Layout,
+        left: Left<impl Fn(&RenderedPort) -> Fate>,
+        surroundings: &Surroundings,
     ) -> Transaction {
-        let context = Context::of(&self.world, &self.options, host);
+        let context = Context::of(&self.world, &self.options, surroundings.host);
         let services: Vec<_> = match (applied, dirty) {
             (Applied::Known(_), Dirty::Services(names)) => names.iter().collect(),
             (Applied::Found(_), _) | (_, Dirty::All) => self.world.services().map(|(name, _)| name).collect(),
         };
         let ports = services.iter().flat_map(|name| render::service(&self.world, name, &context));
+        let ports = ports.map(|port| {
+            let fate = (left.fate)(&port);
+            (port, fate)
+        });
         let gone = self.gone(applied, dirty);
-        plan(applied, Wanted { fixed: render::fixed(&context), ports, gone, stale, layout })
+        let fixed = render::fixed(&context);
+        let Surroundings { stale, layout, .. } = *surroundings;
+        let Left { before, in_use, .. } = left;
+        plan(applied, Wanted { fixed, ports, before, in_use, gone, stale, layout })
     }
 
     fn loss(&self, applied: &Applied) -> Option<Loss> {
@@ -234,10 +264,7 @@ impl Proxier {
             Dirty::All => installed.ports().collect(),
             Dirty::Services(names) => names.iter().flat_map(|name| installed.ports_of(name)).collect(),
         };
-        let exists = |name: &ServicePortName| {
-            self.world.service_ports(&name.service).iter().any(|(existing, _)| existing == name)
-        };
-        before.into_iter().filter(|name| !exists(name)).cloned().collect()
+        before.into_iter().filter(|name| !exists(&self.world, name)).cloned().collect()
     }
 
     fn stale_chains(&self, now: Instant) -> StaleChains {
@@ -245,6 +272,25 @@ impl Proxier {
             self.last_deletion.is_some_and(|last| now.duration_since(last) <= self.stale_interval);
         if self.world.is_large() && is_recent { StaleChains::Keep } else { StaleChains::Delete }
     }
+}
+
+/// What is the same for all transactions of one sync.
+struct Surroundings<'a> {
+    host: &'a Host,
+    stale: StaleChains,
+    layout: Layout,
+}
+
+/// What a transaction leaves out.
+struct Left<'a, F> {
+    fate: F,
+    /// What was there before anything was tried.
+    before: Option<&'a Applied>,
+    in_use: BTreeSet<ChainName>,
+}
+
+fn exists(world: &World, name: &ServicePortName) -> bool {
+    world.service_ports(&name.service).iter().any(|(existing, _)| existing == name)
 }
 
 /// Reads back what is there, and hangs our chains on the built-in ones where they do not.
@@ -258,18 +304,21 @@ fn look(tables: &mut impl Tables) -> Result<Applied, TablesError> {
 }
 
 impl Report {
-    fn of(kind: Kind, changed: Dirty, rendered: usize, written: Counts, installed: &Installed) -> Self {
+    fn of(kind: Kind, changed: Dirty, sifted: Sifted, quarantined: usize, installed: &Installed) -> Self {
         Self {
             kind,
             changed,
-            rendered,
+            rendered: sifted.rendered,
             service_ports: installed.len(),
-            written,
+            written: sifted.written,
             filter_rules: installed.rules(Table::Filter),
             nat_rules: installed.rules(Table::Nat),
             no_local_endpoints_internal: installed.unreachable_internally(),
             no_local_endpoints_external: installed.unreachable_externally(),
             loss: None,
+            refused: sifted.refused,
+            accepted: sifted.accepted,
+            quarantined,
         }
     }
 }

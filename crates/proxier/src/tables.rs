@@ -22,6 +22,9 @@ pub trait Tables {
     /// The form in which iptables-restore likes its input.
     fn layout(&self) -> Layout;
 
+    /// Has iptables-restore read a text without applying it. What only the kernel refuses passes.
+    fn test(&mut self, input: &[u8]) -> Result<(), TablesError>;
+
     /// Feeds a text to iptables-restore. Each table of it is applied as a whole or not at all;
     /// after an error some tables may have been applied.
     fn restore(&mut self, input: &[u8]) -> Result<(), TablesError>;
@@ -45,8 +48,8 @@ pub const CANARY_TABLES: [Table; 3] = [Table::Mangle, Table::Nat, Table::Filter]
 /// Why a tool could not do its work.
 #[derive(Debug, thiserror::Error)]
 pub enum TablesError {
-    /// Another program holds the lock; try again.
-    #[error("{command}: the xtables lock is held: {text}")]
+    /// The lock is held by another program, or the kernel is short of memory: the input may be right; try again.
+    #[error("{command}: not possible at the moment: {text}")]
     Busy {
         /// What was run.
         command: String,
@@ -60,8 +63,18 @@ pub enum TablesError {
         command: String,
         /// What the tool said.
         text: String,
+        /// The line of the input that it named first, counted from 1.
+        line: Option<usize>,
         /// The lines of the input around the one it named, with their numbers; empty if it named none.
         context: String,
+    },
+    /// The tool was killed, by somebody or because it took too long; try again.
+    #[error("{command}: {text}")]
+    Interrupted {
+        /// What was run.
+        command: String,
+        /// By whom, and what the tool had said.
+        text: String,
     },
     /// The tool cannot be run.
     #[error("cannot run {command}: {source}")]

@@ -41,7 +41,8 @@ impl Dirty {
         }
     }
 
-    fn add(&mut self, service: NamespacedName) {
+    /// One more.
+    pub(crate) fn add(&mut self, service: NamespacedName) {
         match self {
             Self::All => {}
             Self::Services(names) => {

@@ -61,6 +61,21 @@ fn a_health_check_that_fails_is_an_event_of_the_service() {
 }
 
 #[test]
+fn refused_rules_are_an_event_of_the_service() {
+    let refused = Happening::RulesRefused {
+        service: NamespacedName::new("demo", "web"),
+        service_port: "demo/web:http".to_owned(),
+        rule: "-A KUBE-SVC-X -j DNAT".to_owned(),
+        cause: "line 7 failed".to_owned(),
+    };
+    let body = reporter().describe(refused, at(0)).body(None);
+    let words = [&body["type"], &body["reason"], &body["action"], &body["regarding"]["name"]];
+    assert_eq!(words, ["Warning", "RulesRefused", "ProgramRules", "web"]);
+    let note = "node n left out demo/web:http, whose rules are refused: line 7 failed: -A KUBE-SVC-X -j DNAT";
+    assert_eq!(body["note"], note);
+}
+
+#[test]
 fn servers_that_fail_are_events_of_the_node() {
     let cause = "listen tcp".to_owned();
     for (happening, reason) in [

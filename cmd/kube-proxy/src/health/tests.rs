@@ -230,3 +230,16 @@ fn slice(endpoints: Vec<Endpoint>) -> EndpointSlice {
         last_change_trigger_time: None,
     }
 }
+
+#[test]
+fn a_loop_that_never_pauses_is_noticed() {
+    let clock = Clock::new();
+    let mut health = healthy(&clock);
+    health.busy(Family::V6, clock.at(1000).instant);
+    assert!(health.is_healthy(clock.at(60_999).instant));
+    // A success in between is not the end of the work.
+    health.updated(Family::V6, clock.at(2000));
+    assert!(!health.is_healthy(clock.at(61_000).instant));
+    health.idle(Family::V6);
+    assert!(health.is_healthy(clock.at(61_000).instant));
+}

@@ -132,6 +132,7 @@ impl FamilyMetrics {
         ] {
             gauges.with_label_values(&[by, &self.label]).set(number(count));
         }
+        rules.quarantined.with_label_values(&[&self.label]).set(number(report.quarantined));
     }
 
     fn service_changed(&mut self, touched: Option<&NamespacedName>) {

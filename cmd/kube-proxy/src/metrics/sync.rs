@@ -43,6 +43,7 @@ pub(super) struct Rules {
     pub(super) failures: IntCounterVec,
     pub(super) partial_failures: IntCounterVec,
     pub(super) no_local_endpoints: IntGaugeVec,
+    pub(super) quarantined: IntGaugeVec,
 }
 
 /// Changes of objects: all, and those that no sync has taken in.
@@ -139,6 +140,11 @@ impl Rules {
                 "kubeproxy_sync_proxy_rules_no_local_endpoints_total",
                 "[ALPHA] Service ports with a traffic policy of Local and endpoints elsewhere only",
                 &["traffic_policy", "ip_family"],
+            )?,
+            quarantined: register.gauges(
+                "kubeproxy_quarantined_service_ports",
+                "[ALPHA] Service ports whose rules are refused, and left out",
+                FAMILY,
             )?,
         })
     }

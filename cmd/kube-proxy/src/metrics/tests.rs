@@ -59,6 +59,7 @@ fn syncs_are_counted_by_kind_and_outcome() {
             r#"kubeproxy_sync_proxy_rules_iptables_total{ip_family="IPv4",table="nat"} 40"#,
             r#"kubeproxy_sync_proxy_rules_iptables_last{ip_family="IPv4",table="filter"} 1"#,
             r#"kubeproxy_sync_proxy_rules_iptables_last{ip_family="IPv4",table="nat"} 2"#,
+            r#"kubeproxy_quarantined_service_ports{ip_family="IPv4"} 2"#,
             r#"kubeproxy_sync_proxy_rules_no_local_endpoints_total{ip_family="IPv4",traffic_policy="internal"} 3"#,
             r#"kubeproxy_sync_proxy_rules_no_local_endpoints_total{ip_family="IPv4",traffic_policy="external"} 4"#,
             r#"kubeproxy_sync_proxy_rules_iptables_restore_failures_total{ip_family="IPv4"} 1"#,
@@ -288,6 +289,9 @@ fn report(kind: Kind) -> Report {
         no_local_endpoints_internal: 3,
         no_local_endpoints_external: 4,
         loss: None,
+        refused: Vec::new(),
+        accepted: Vec::new(),
+        quarantined: 2,
     }
 }
 

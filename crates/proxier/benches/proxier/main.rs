@@ -10,7 +10,7 @@ use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use proxier::jump::Jump;
 use proxier::option::Host;
-use proxier::plan::{Applied, Found, Layout, StaleChains, Transaction, Wanted, plan};
+use proxier::plan::{Applied, Fate, Found, Layout, StaleChains, Transaction, Wanted, plan};
 use proxier::proxier::Proxier;
 use proxier::render::{self, Context, RenderedPort};
 use proxier::tables::fake::FakeTables;
@@ -87,7 +87,9 @@ fn transaction(
     layout: Layout,
 ) -> Transaction {
     let fixed = render::fixed(context);
-    plan(applied, Wanted { fixed, ports, gone: BTreeSet::new(), stale: StaleChains::Delete, layout })
+    let ports = ports.into_iter().map(|port| (port, Fate::Written));
+    let (in_use, gone) = (BTreeSet::new(), BTreeSet::new());
+    plan(applied, Wanted { fixed, ports, before: None, in_use, gone, stale: StaleChains::Delete, layout })
 }
 
 fn now() -> Instant {
@@ -113,6 +115,10 @@ impl Tables for Taken {
 
     fn restore(&mut self, input: &[u8]) -> Result<(), TablesError> {
         black_box(input);
+        Ok(())
+    }
+
+    fn test(&mut self, _: &[u8]) -> Result<(), TablesError> {
         Ok(())
     }
 

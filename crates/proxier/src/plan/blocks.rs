@@ -13,7 +13,7 @@ use super::changes::Extent;
 use super::edits::edits;
 use super::port::PortText;
 use super::writer::{Counts, Section};
-use super::{Scene, SharedChain};
+use super::{Scene, SharedChain, Unwanted};
 
 /// How many chain names a block may mention, declared or jumped to. Few in tests, so that small
 /// clusters have many blocks.
@@ -34,7 +34,7 @@ pub(super) fn are_needed(scene: &Scene, deleted: &BTreeSet<ChainName>) -> bool {
 
 /// Leaves first, then what jumps to them, then dispatch, which makes all of it visible at once;
 /// what nobody jumps to any more is deleted last, from the top.
-pub(super) fn write(scene: &Scene, deleted: &BTreeSet<ChainName>, out: &mut Vec<u8>, counts: &mut Counts) {
+pub(super) fn write(scene: &Scene, unwanted: &Unwanted, out: &mut Vec<u8>, counts: &mut Counts) {
     fixed(scene, |chain| !is_dispatch(chain)).finish(Table::Nat, out, counts);
     let mut own: Vec<_> = scene.ports.values().flat_map(own_chains).collect();
     own.sort_by(|one, other| depth(one.name).cmp(&depth(other.name)).then(one.name.cmp(other.name)));
@@ -42,7 +42,14 @@ pub(super) fn write(scene: &Scene, deleted: &BTreeSet<ChainName>, out: &mut Vec<
         write_level(level, out, counts);
     }
     fixed(scene, is_dispatch).finish(Table::Nat, out, counts);
-    delete(deleted, out, counts);
+    empty(&unwanted.emptied, out, counts);
+    delete(&unwanted.deleted, out, counts);
+}
+
+fn empty(chains: &BTreeSet<ChainName>, out: &mut Vec<u8>, counts: &mut Counts) {
+    let mut section = Section::default();
+    chains.iter().rev().for_each(|chain| text::declare(chain, &mut section.chains));
+    section.finish(Table::Nat, out, counts);
 }
 
 fn own_chains(port: &PortText) -> impl Iterator<Item = OwnChain<'_>> {

@@ -7,14 +7,15 @@ use std::io::{self, BufRead};
 use crate::chain::{ChainName, Table};
 use crate::jump::{Jump, jumps};
 use crate::parse::{Command, ParseError, Parser, SavedRule};
+use crate::rule::{Rule, Target};
 
 use super::SharedChain;
 
 /// The rules of one family as iptables-save tells them.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
-    /// Chains of service ports in the nat table, with a digest of their rules in normal form.
-    own: BTreeMap<ChainName, u64>,
+    /// Chains of service ports in the nat table.
+    own: BTreeMap<ChainName, OwnChain>,
     /// Every other chain of the filter and the nat table.
     others: BTreeMap<SharedChain, Vec<SavedRule>>,
     /// How many rules the chains have that are ours.
@@ -77,9 +78,14 @@ impl Found {
         hasher.finish()
     }
 
-    /// The digest of a service port's chain, if it is there.
-    pub(super) fn own(&self, chain: &ChainName) -> Option<u64> {
-        self.own.get(chain).copied()
+    /// A service port's chain, if it is there.
+    pub(super) fn own(&self, chain: &ChainName) -> Option<&OwnChain> {
+        self.own.get(chain)
+    }
+
+    /// All chains but those of service ports.
+    pub(super) fn others(&self) -> impl Iterator<Item = (&SharedChain, &[SavedRule])> {
+        self.others.iter().map(|(chain, rules)| (chain, rules.as_slice()))
     }
 
     /// The rules of any other chain, if it is there.
@@ -91,6 +97,17 @@ impl Found {
     pub(super) fn own_chains(&self) -> BTreeSet<ChainName> {
         self.own.keys().cloned().collect()
     }
+}
+
+/// What is kept of a service port's chain.
+#[derive(Clone, Debug, Default, Hash)]
+pub(super) struct OwnChain {
+    /// A digest of its rules in normal form.
+    pub(super) digest: u64,
+    /// How many they are.
+    pub(super) rules: u32,
+    /// Chains of service ports that it leads to.
+    pub(super) jumps: Vec<ChainName>,
 }
 
 /// Why a save could not be taken in.
@@ -107,7 +124,7 @@ pub enum Unreadable {
 /// A save half taken in.
 struct Reader<'a> {
     found: &'a mut Found,
-    hashers: BTreeMap<ChainName, DefaultHasher>,
+    hashers: BTreeMap<ChainName, (DefaultHasher, OwnChain)>,
     table: Table,
 }
 
@@ -123,13 +140,16 @@ impl Reader<'_> {
             // Only the canary lives there.
             Command::Chain { .. } | Command::Append { .. } if self.table == Table::Mangle => {}
             Command::Chain { chain, .. } if is_own(self.table, &chain) => {
-                self.hashers.insert(chain, DefaultHasher::new());
+                self.hashers.insert(chain, Default::default());
             }
             Command::Chain { chain, .. } => {
                 self.found.others.insert((self.table, chain), Vec::new());
             }
             Command::Append { chain, rule } if is_own(self.table, &chain) => {
-                rule.hash(self.hashers.entry(chain).or_default());
+                let (hasher, own) = self.hashers.entry(chain).or_default();
+                rule.hash(hasher);
+                own.rules += 1;
+                own.jumps.extend(rule.known().and_then(jump_to_own).cloned());
             }
             Command::Append { chain, rule } => {
                 self.found.others.entry((self.table, chain)).or_default().push(rule);
@@ -143,7 +163,16 @@ impl Reader<'_> {
     }
 
     fn finish(self) {
-        self.found.own.extend(self.hashers.into_iter().map(|(chain, hasher)| (chain, hasher.finish())));
+        let finished = |(hasher, own): (DefaultHasher, OwnChain)| OwnChain { digest: hasher.finish(), ..own };
+        self.found.own.extend(self.hashers.into_iter().map(|(chain, half)| (chain, finished(half))));
+    }
+}
+
+/// The chain of a service port that a rule leads to.
+pub(super) fn jump_to_own(rule: &Rule) -> Option<&ChainName> {
+    match &rule.target {
+        Some(Target::Jump(chain)) if chain.is_of_service_port() => Some(chain),
+        _ => None,
     }
 }
 

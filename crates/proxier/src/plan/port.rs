@@ -8,6 +8,7 @@ use crate::chain::{ChainName, Table};
 use crate::parse::SavedRule;
 use crate::render::RenderedPort;
 use crate::ruleset::Placed;
+use crate::service::ServicePortName;
 use crate::text;
 
 use super::installed::InstalledPort;
@@ -86,6 +87,15 @@ impl PortText {
         self.text.len()
     }
 
+    /// The rules of a service port that stay what they were `before`, if they must be mentioned in the plan: of
+    /// those that were written, only what is rendered is mentioned.
+    pub(super) fn kept(name: &ServicePortName, applied: &Applied, before: &Applied) -> Option<Self> {
+        let Applied::Found(found) = applied else { return None };
+        let old = found.old_rules(name, before)?;
+        let differs = old.installed.own.iter().map(|_| false).collect();
+        Some(Self { installed: old.installed, differs, text: Bytes::new(), shared_rules: old.shared })
+    }
+
     /// Index of the chain, and rule.
     pub(super) fn own_rules(&self) -> impl Iterator<Item = (usize, &[u8])> {
         rules(&self.text)
@@ -116,7 +126,7 @@ fn differs_from_found(port: &RenderedPort, found: &Found) -> Box<[bool]> {
         let rules =
             port.rules.rules.iter().filter(|placed| placed.table == Table::Nat && placed.chain == *chain);
         let normal = rules.map(|placed| SavedRule::Known(placed.rule.clone().normal()));
-        found.own(chain) == Some(digest(normal))
+        found.own(chain).is_some_and(|own| own.digest == digest(normal))
     };
     port.rules.chains.iter().map(|chain| !is_same(chain)).collect()
 }

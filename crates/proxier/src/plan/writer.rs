@@ -10,7 +10,7 @@ use super::blocks;
 use super::changes::{Extent, holds_refusals};
 use super::edits::edits;
 use super::port::PortText;
-use super::{Applied, Layout, Scene, SharedChain, lines};
+use super::{Applied, Layout, Scene, SharedChain, Unwanted, lines};
 
 /// How much a transaction holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,6 +23,15 @@ pub struct Counts {
     pub deleted_chains: usize,
     /// How often a table is committed.
     pub commits: usize,
+}
+
+impl std::ops::AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.filter_rules += other.filter_rules;
+        self.nat_rules += other.nat_rules;
+        self.deleted_chains += other.deleted_chains;
+        self.commits += other.commits;
+    }
 }
 
 /// What goes into one table between two COMMITs.
@@ -104,21 +113,22 @@ fn room(scene: &Scene) -> Vec<u8> {
 /// refusal is there, packets in between would pass untranslated, and conntrack would hold on to
 /// that: later packets of the same flow vanish for as long as the sender keeps sending. Therefore
 /// refusals that come are written before nat, and those that go behind it.
-pub(super) fn write(scene: &Scene, deleted: &BTreeSet<ChainName>, layout: Layout) -> (Vec<u8>, Counts) {
-    let mut counts = Counts { deleted_chains: deleted.len(), ..Counts::default() };
+pub(super) fn write(scene: &Scene, unwanted: &Unwanted, layout: Layout) -> (Vec<u8>, Counts) {
+    let mut counts = Counts { deleted_chains: unwanted.deleted.len(), ..Counts::default() };
     let writes_nat = scene.changes.shared.keys().any(|(table, _)| *table == Table::Nat)
-        || !deleted.is_empty()
+        || !unwanted.deleted.is_empty()
+        || !unwanted.emptied.is_empty()
         || scene.ports.values().any(|port| port.differing().next().is_some());
     let (before, after) = filter(scene, writes_nat);
 
-    let is_blocks = layout == Layout::Blocks && blocks::are_needed(scene, deleted);
+    let is_blocks = layout == Layout::Blocks && blocks::are_needed(scene, &unwanted.deleted);
     let mut out = if is_blocks { room(scene) } else { Vec::new() };
     before.finish(Table::Filter, &mut out, &mut counts);
     if writes_nat {
         if is_blocks {
-            blocks::write(scene, deleted, &mut out, &mut counts);
+            blocks::write(scene, unwanted, &mut out, &mut counts);
         } else {
-            nat(scene, deleted).finish(Table::Nat, &mut out, &mut counts);
+            nat(scene, unwanted).finish(Table::Nat, &mut out, &mut counts);
         }
     }
     after.finish(Table::Filter, &mut out, &mut counts);
@@ -189,7 +199,7 @@ fn difference(scene: &Scene, chain: &SharedChain) -> Difference {
 }
 
 /// All of nat at once, service port by service port as kube-proxy writes it.
-fn nat(scene: &Scene, deleted: &BTreeSet<ChainName>) -> Section {
+fn nat(scene: &Scene, unwanted: &Unwanted) -> Section {
     let mut section = Section { rules: room(scene), ..Section::default() };
     let mut edited = BTreeMap::new();
     let shared: Vec<_> = scene.fixed.0.iter().filter(|((table, _), _)| *table == Table::Nat).collect();
@@ -217,7 +227,8 @@ fn nat(scene: &Scene, deleted: &BTreeSet<ChainName>) -> Section {
     }
     edited.values().for_each(|edits| section.rules.extend(&edits.inserts));
     edited.values().for_each(|edits| section.rules.extend(&edits.deletes));
-    deleted.iter().for_each(|chain| section.delete(chain));
+    unwanted.emptied.iter().for_each(|chain| text::declare(chain, &mut section.chains));
+    unwanted.deleted.iter().for_each(|chain| section.delete(chain));
     for (chain, fixed) in shared.iter().filter(|(chain, _)| is_whole(chain)) {
         text::append_lines(&chain.1, lines(&fixed.tail), &mut section.rules);
     }

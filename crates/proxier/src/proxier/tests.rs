@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests need some instant to start from")]
 
 mod history;
+mod quarantine;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};

@@ -2,12 +2,13 @@
 //!
 //! Stands in for the kernel where no kernel is needed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::chain::{ChainName, Table};
 use crate::jump::Jump;
 use crate::parse::{Chain, Command, SavedRule, commands};
 use crate::plan::{Found, Layout};
+use crate::refusal::line_number;
 use crate::rule::Target;
 use crate::text;
 
@@ -29,12 +30,49 @@ pub struct FakeTables {
     pub commits: Vec<BTreeMap<Table, Chains>>,
     /// How many of the next restores fail.
     pub failures: usize,
+    /// Rules that are refused.
+    pub poisons: Vec<Poison>,
+    /// Chains that rules of somebody else lead to: they cannot be deleted.
+    pub in_use: BTreeSet<ChainName>,
+    /// How often the input was refused, by restores and by tests.
+    pub refusals: usize,
+}
+
+/// Rules that are refused when they are appended or inserted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Poison {
+    /// What the line of such a rule contains.
+    pub text: String,
+    /// Who refuses it.
+    pub refused_by: RefusedBy,
+}
+
+/// Who refuses a rule, and what is said about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusedBy {
+    /// The tool when it reads the line, which it names. A test finds it.
+    Tool,
+    /// The tool when it reads the line, without a word about which. A test finds it.
+    SpeechlessTool,
+    /// The kernel at COMMIT; the tool names the line of the rule, as the nf_tables variant does.
+    Kernel,
+    /// The kernel at COMMIT; the tool names the line of COMMIT, as the legacy variant does.
+    SpeechlessKernel,
 }
 
 impl FakeTables {
     /// Empty tables.
     pub fn new(layout: Layout) -> Self {
-        Self { layout, tables: BTreeMap::new(), restored: Vec::new(), commits: Vec::new(), failures: 0 }
+        Self {
+            layout,
+            tables: BTreeMap::new(),
+            restored: Vec::new(),
+            commits: Vec::new(),
+            failures: 0,
+            poisons: Vec::new(),
+            in_use: BTreeSet::new(),
+            refusals: 0,
+        }
     }
 
     /// What iptables-save would print.
@@ -94,19 +132,35 @@ impl Tables for FakeTables {
     fn restore(&mut self, input: &[u8]) -> Result<(), TablesError> {
         if self.failures > 0 {
             self.failures -= 1;
-            return Err(refused("told to fail".to_owned()));
+            let (command, text) = ("restore".to_owned(), "told to fail".to_owned());
+            return Err(TablesError::Busy { command, text });
         }
         self.commits.clear();
         let text = String::from_utf8_lossy(input).into_owned();
+        let lines: Vec<_> = text.lines().collect();
         let mut commands = commands(&text);
         let mut open = None;
+        let mut begin = 0;
         while let Some(command) = commands.next() {
             let command = command.map_err(|error| refused(error.to_string()))?;
-            self.run(command, &mut open)
-                .map_err(|reason| refused(format!("line {}: {reason}", commands.line())))?;
+            let line = commands.line();
+            self.read(lines[line - 1], line)?;
+            if matches!(&command, Command::DeleteChain(chain) if self.in_use.contains(chain)) {
+                return Err(self.refuse(format!("line {line}: CHAIN_DEL failed")));
+            }
+            if command == Command::Commit {
+                self.judge(&lines[..line], begin)?;
+                begin = line;
+            }
+            self.run(command, &mut open).map_err(|reason| refused(format!("line {line}: {reason}")))?;
         }
         self.restored.push(text);
         Ok(())
+    }
+
+    fn test(&mut self, input: &[u8]) -> Result<(), TablesError> {
+        let text = String::from_utf8_lossy(input);
+        text.lines().zip(1..).try_for_each(|(text, line)| self.read(text, line))
     }
 
     fn ensure_canary(&mut self) -> Result<(), TablesError> {
@@ -123,6 +177,36 @@ impl Tables for FakeTables {
 }
 
 impl FakeTables {
+    /// What the tool has to say about a line with this number, counted from 1.
+    fn read(&mut self, text: &str, line: usize) -> Result<(), TablesError> {
+        match self.poison(text) {
+            Some(RefusedBy::Tool) => Err(self.refuse(format!("Error occurred at line: {line}"))),
+            Some(RefusedBy::SpeechlessTool) => Err(self.refuse("bad argument".to_owned())),
+            Some(RefusedBy::Kernel | RefusedBy::SpeechlessKernel) | None => Ok(()),
+        }
+    }
+
+    /// What the kernel has to say at COMMIT, which is the last line, about those from `begin` on.
+    fn judge(&mut self, lines: &[&str], begin: usize) -> Result<(), TablesError> {
+        let mut section = lines.iter().zip(1..).skip(begin);
+        match section.find_map(|(text, line)| Some((line, self.poison(text)?))) {
+            Some((line, RefusedBy::Kernel)) => Err(self.refuse(format!("line {line}: RULE_APPEND failed"))),
+            Some(_) => Err(self.refuse(format!("line {} failed", lines.len()))),
+            None => Ok(()),
+        }
+    }
+
+    fn poison(&self, line: &str) -> Option<RefusedBy> {
+        let comes = line.starts_with("-A") || line.starts_with("-I");
+        let poison = self.poisons.iter().find(|poison| comes && line.contains(&poison.text));
+        poison.map(|poison| poison.refused_by)
+    }
+
+    fn refuse(&mut self, text: String) -> TablesError {
+        self.refusals += 1;
+        refused(text)
+    }
+
     /// A table is worked on aside, and takes the place of the installed one at COMMIT.
     fn run(&mut self, command: Command, open: &mut Option<(Table, Chains)>) -> Result<(), String> {
         match (command, open) {
@@ -194,5 +278,6 @@ fn check_targets(chains: &Chains) -> Result<(), String> {
 }
 
 fn refused(text: String) -> TablesError {
-    TablesError::Refused { command: "restore".to_owned(), text, context: String::new() }
+    let line = line_number(&text);
+    TablesError::Refused { command: "restore".to_owned(), text, line, context: String::new() }
 }

@@ -15,7 +15,7 @@ use informer::object::{EndpointSlice, Fingerprint, Service, raw};
 use proxier::family::Family;
 use proxier::jump::Jump;
 use proxier::option::{Host, LocalDetector, NodePortAddresses, Options};
-use proxier::plan::{Applied, Found, Layout, StaleChains, Wanted, plan};
+use proxier::plan::{Applied, Fate, Found, Layout, StaleChains, Wanted, plan};
 use proxier::proxier::Proxier;
 use proxier::render::{self, Context, RenderedPort};
 use proxier::tables::{Tables, TablesError};
@@ -68,7 +68,12 @@ fn plan_all(ports: Vec<RenderedPort>, context: &Context, backend: Backend) -> pr
     let fixed = render::fixed(context);
     let gone = Default::default();
     let (stale, layout) = (StaleChains::Delete, layout(backend));
-    plan(&Applied::Found(Found::default()), Wanted { fixed, ports, gone, stale, layout })
+    let ports = ports.into_iter().map(|port| (port, Fate::Written));
+    let in_use = Default::default();
+    plan(
+        &Applied::Found(Found::default()),
+        Wanted { fixed, ports, before: None, in_use, gone, stale, layout },
+    )
 }
 
 /// How many lines iptables-restore is fed when one endpoint is replaced by another one.
@@ -147,6 +152,10 @@ impl Tables for Input {
 
     fn restore(&mut self, input: &[u8]) -> Result<(), TablesError> {
         self.last = String::from_utf8_lossy(input).into_owned();
+        Ok(())
+    }
+
+    fn test(&mut self, _: &[u8]) -> Result<(), TablesError> {
         Ok(())
     }
 

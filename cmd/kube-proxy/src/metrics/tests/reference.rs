@@ -38,6 +38,7 @@ const OURS: &[&str] = &[
     "kubeproxy_conntrack_pending",
     "kubeproxy_drift",
     "kubeproxy_events",
+    "kubeproxy_quarantined",
     "kubeproxy_iptables_backend",
     "kubeproxy_iptables_restore_blocks",
     "kubeproxy_quarantined",

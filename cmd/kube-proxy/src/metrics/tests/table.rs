@@ -48,6 +48,7 @@ const TABLE_OF_ALL: &[Row] = &[
     ("kubeproxy_network_programming_duration_seconds", "histogram", FAMILY, PROGRAMMING),
     ("kubeproxy_proxy_healthz_total", "counter", &["code"], ""),
     ("kubeproxy_proxy_livez_total", "counter", &["code"], ""),
+    ("kubeproxy_quarantined_service_ports", "gauge", FAMILY, ""),
     ("kubeproxy_sync_full_proxy_rules_duration_seconds", "histogram", FAMILY, SYNC),
     ("kubeproxy_sync_partial_proxy_rules_duration_seconds", "histogram", FAMILY, SYNC),
     ("kubeproxy_sync_proxy_rules_duration_seconds", "histogram", FAMILY, SYNC),

@@ -108,18 +108,7 @@ impl World {
         let zone = self.zone.map(Op::SetZone);
         let mut all: Vec<_> = services.chain(slices).chain(zone).flat_map(|op| changes(&op)).collect();
         if self.large {
-            let shape = Shape {
-                load_balancer: false,
-                node_port: false,
-                external_ip: false,
-                ranges: false,
-                affinity: false,
-                external_local: false,
-                internal_local: false,
-                ports: 1,
-                udp: false,
-            };
-            all.push(Change::SetService(Arc::new(service(0, &shape))));
+            all.push(Change::SetService(Arc::new(service(0, &plain()))));
             all.push(many(MANY_ENDPOINTS));
         }
         all
@@ -267,6 +256,63 @@ fn slice(service: u8, number: u8, v6: bool, shapes: &[EndpointShape]) -> Endpoin
         fingerprint: 0,
         last_change_trigger_time: None,
     }
+}
+
+impl Op {
+    /// A Service with a cluster IP, and one endpoint.
+    pub(super) fn simple(service: u8, endpoint: u8) -> [Op; 2] {
+        let endpoint = EndpointShape {
+            last: endpoint,
+            local: true,
+            ready: true,
+            serving: true,
+            terminating: false,
+            hinted: false,
+        };
+        [Op::SetService(service, plain()), Op::SetSlice(service, 0, vec![endpoint])]
+    }
+}
+
+/// A Service with nothing but a cluster IP and one port.
+fn plain() -> Shape {
+    Shape {
+        load_balancer: false,
+        node_port: false,
+        external_ip: false,
+        ranges: false,
+        affinity: false,
+        external_local: false,
+        internal_local: false,
+        ports: 1,
+        udp: false,
+    }
+}
+
+/// The same Service at another cluster IP.
+pub(super) fn moved(number: u8) -> Vec<Change> {
+    let mut service = service(number, &plain());
+    service.cluster_ips.v4 = Some(Ipv4Addr::new(172, 30, 9, number));
+    vec![Change::SetService(Arc::new(service))]
+}
+
+/// A thousand Services, each with one port and one endpoint, none with the address of another.
+pub(super) fn thousand() -> Vec<Change> {
+    let one = |number: u16| {
+        let [high, low] = number.to_be_bytes();
+        let mut service = service(0, &plain());
+        service.name.name = format!("many{number:03}").into();
+        service.cluster_ips.v4 = Some(Ipv4Addr::new(172, 31, high, low));
+        service.ports[0].name = "p".into();
+        service.health_check_node_port = None;
+        let Change::SetEndpointSlice(slice) = many(1) else { unreachable!("many makes a slice") };
+        let mut slice = (*slice).clone();
+        slice.name.name = service.name.name.clone();
+        slice.service = service.name.name.clone();
+        slice.ports[0].name = "p".into();
+        slice.endpoints[0].address = IpAddr::V4(Ipv4Addr::new(10, 2, high, low));
+        [Change::SetService(Arc::new(service)), Change::SetEndpointSlice(Arc::new(slice))]
+    };
+    (0..1000).flat_map(one).collect()
 }
 
 /// A slice of svc0 that makes the cluster a large one.

@@ -1,0 +1,101 @@
+//! A tool is given a time to end in, and killed when it is over.
+//!
+//! Knows nothing of what the tool does.
+
+use std::fs;
+use std::io;
+use std::process::Output;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::thread::gettid;
+
+/// How long a process may take to die. One that waits inside the kernel dies only when that lets it go.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Why there is no output.
+#[derive(Debug)]
+pub(super) enum NoOutput {
+    /// The tool could not be started, or not be listened to.
+    Io(io::Error),
+    /// It did not end in time, and was killed.
+    Overdue,
+}
+
+/// Runs `work`, which starts one process and waits for it, and kills that process at the limit.
+///
+/// The work has a thread of its own: the processes that are to be killed are the children of that thread.
+pub(super) fn within(
+    limit: Duration,
+    work: impl FnOnce() -> io::Result<Output> + Send + 'static,
+) -> Result<Output, NoOutput> {
+    let (sender, ended) = mpsc::channel();
+    let (name, named) = mpsc::channel();
+    let run = move || {
+        // Nobody waits any more if the process outlived the signal.
+        let _named = name.send(gettid());
+        let _ended = sender.send(work());
+    };
+    thread::Builder::new().name("tool".to_owned()).spawn(run).map_err(NoOutput::Io)?;
+    match ended.recv_timeout(limit) {
+        Ok(output) => output.map_err(NoOutput::Io),
+        Err(RecvTimeoutError::Timeout) => {
+            named.iter().for_each(kill_children);
+            await_death(&ended);
+            Err(NoOutput::Overdue)
+        }
+        Err(RecvTimeoutError::Disconnected) => Err(NoOutput::Io(io::Error::other("the thread panicked"))),
+    }
+}
+
+/// Dead processes leave the process table only when their thread has waited for them.
+fn await_death(ended: &Receiver<io::Result<Output>>) {
+    let _late = ended.recv_timeout(GRACE);
+}
+
+fn kill_children(thread: Pid) {
+    let path = format!("/proc/self/task/{}/children", thread.as_raw_nonzero());
+    let children = fs::read_to_string(path).unwrap_or_default();
+    for child in children.split_ascii_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)) {
+        // It may have ended by itself.
+        let _gone = kill_process(child, Signal::KILL);
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests of processes start processes and wait for them")]
+mod tests {
+    use std::process::Command;
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn what_ends_in_time_is_heard() {
+        let output = within(Duration::from_secs(60), || Command::new("echo").arg("done").output()).unwrap();
+        assert_eq!(output.stdout, b"done\n");
+    }
+
+    #[test]
+    fn what_hangs_is_killed_and_reaped() {
+        let begin = Instant::now();
+        let hanging = within(Duration::from_millis(200), || Command::new("sleep").arg("1000").output());
+        assert!(matches!(hanging, Err(NoOutput::Overdue)));
+        assert!(begin.elapsed() < Duration::from_secs(100));
+        let children: String = fs::read_dir("/proc/self/task")
+            .unwrap()
+            .filter_map(|task| fs::read_to_string(task.unwrap().path().join("children")).ok())
+            .collect();
+        let is_sleep =
+            |pid: &str| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "sleep\n");
+        assert!(!children.split_ascii_whitespace().any(is_sleep), "{children}");
+    }
+
+    #[test]
+    fn what_cannot_be_started_is_an_error() {
+        let missing = within(Duration::from_secs(60), || Command::new("no-such-tool").output());
+        assert!(matches!(missing, Err(NoOutput::Io(error)) if error.kind() == io::ErrorKind::NotFound));
+    }
+}

@@ -1,0 +1,326 @@
+//! A sync that goes on when a transaction is refused: finds who is refused, and applies all else.
+//!
+//! Knows nothing of what the rules mean.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use informer::object::NamespacedName;
+
+use crate::chain::ChainName;
+use crate::option::Host;
+use crate::plan::{Applied, Blame, Counts, Fate, Installed, Suspect, Transaction};
+use crate::render::{self, Context, RenderedPort};
+use crate::service::ServicePortName;
+use crate::tables::{Tables, TablesError};
+use crate::world::Dirty;
+
+use super::{Left, Proxier, Surroundings, look};
+
+/// How many transactions may be refused in one sync. Fifty culprits among a thousand service ports take three
+/// hundred where the tool does not name the line.
+const MOST_REFUSALS: usize = 1000;
+/// How many culprits one sync may find. Where there are more, it is not the Services that are at fault.
+const MOST_CULPRITS: usize = 256;
+
+/// Something that the tools refuse, and that was left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Whose rules.
+    pub suspect: Suspect,
+    /// The refused rule as it was fed to the tool; the first of all if the tool named none.
+    pub rule: String,
+    /// What the tool said.
+    pub words: String,
+    /// When it is tried again, unless it changes before.
+    pub next_try: Instant,
+}
+
+/// What a sync did until all was applied that can be.
+#[derive(Default)]
+pub(super) struct Sifted {
+    pub(super) rendered: usize,
+    pub(super) written: Counts,
+    /// What was left out, one by one as it was found.
+    pub(super) refused: Vec<Refusal>,
+    /// What had been left out before.
+    pub(super) accepted: Vec<ServicePortName>,
+}
+
+/// A sync between two transactions.
+struct Sieve {
+    now: Instant,
+    /// Absent if it has to be looked up.
+    applied: Option<Applied>,
+    /// What was there before the first transaction that left traces.
+    before: Option<Applied>,
+    dirty: Dirty,
+    /// Left out for now; each group may hold culprits.
+    waiting: Vec<BTreeSet<Suspect>>,
+    /// What the current transaction adds to what is applied already; absent for all.
+    group: Option<BTreeSet<Suspect>>,
+    /// Whether what is applied was looked up in this sync. If not, a refusal may mean no more than that somebody
+    /// else changed the tables.
+    is_verified: bool,
+    /// Whether the tool refused a transaction without naming a line.
+    is_speechless: bool,
+    refusals: usize,
+    result: Sifted,
+}
+
+enum Outcome {
+    Accepted(Installed),
+    Refused(Refused),
+}
+
+struct Refused {
+    blame: Blame,
+    words: String,
+    /// A line of the culprit, if there is only one suspect.
+    rule: String,
+    error: TablesError,
+}
+
+impl Proxier {
+    /// Applies all that the tools accept.
+    ///
+    /// # Errors
+    /// A tool failed, or refuses what does not depend on single service ports.
+    pub(super) fn sift(
+        &mut self,
+        tables: &mut impl Tables,
+        surroundings: &Surroundings,
+        now: Instant,
+        applied: Applied,
+        dirty: Dirty,
+    ) -> Result<(Installed, Sifted), TablesError> {
+        let mut sieve = Sieve::new(applied, dirty, now);
+        loop {
+            match self.attempt(tables, surroundings, &mut sieve)? {
+                Outcome::Accepted(installed) => match sieve.next_group() {
+                    true => sieve.applied = Some(Applied::Known(installed)),
+                    false => return Ok((installed, sieve.result)),
+                },
+                Outcome::Refused(refused) => self.narrow(surroundings, &mut sieve, refused)?,
+            }
+        }
+    }
+
+    fn attempt(
+        &mut self,
+        tables: &mut impl Tables,
+        surroundings: &Surroundings,
+        sieve: &mut Sieve,
+    ) -> Result<Outcome, TablesError> {
+        let applied = match sieve.applied.take() {
+            Some(applied) => applied,
+            None => {
+                sieve.is_verified = true;
+                look(tables)?
+            }
+        };
+        let transaction = self.transaction(&applied, surroundings, sieve);
+        let is_changed = |line| transaction.commits_before(line) > 0;
+        let (error, is_changed) = match feed(tables, &transaction, sieve.is_speechless) {
+            Ok(()) => {
+                sieve.result.rendered += transaction.rendered().len();
+                sieve.result.written += transaction.counts;
+                sieve.result.accepted.extend(self.quarantine.accepted(transaction.rendered()));
+                return Ok(Outcome::Accepted(applied.commit(transaction)));
+            }
+            Err((Step::Test, error)) => (error, false),
+            Err((Step::Restore, error)) => {
+                let line = line_of(&error);
+                (error, line.is_none_or(is_changed))
+            }
+        };
+        let TablesError::Refused { text, line, .. } = &error else { return Err(error) };
+        sieve.is_speechless |= line.is_none();
+        let blame = transaction.blame(&applied, *line);
+        let rule = match (&blame, line, sieve.only_suspect()) {
+            (Blame::One(_), Some(line), _) => transaction.line(*line),
+            (_, _, Some(suspect)) => transaction.first_line_of(suspect, &applied),
+            _ => String::new(),
+        };
+        sieve.refused_on(applied, is_changed);
+        Ok(Outcome::Refused(Refused { blame, words: text.clone(), rule, error }))
+    }
+
+    fn transaction(&self, applied: &Applied, surroundings: &Surroundings, sieve: &Sieve) -> Transaction {
+        let fate = |port: &RenderedPort| {
+            let is_waiting = sieve.is_waiting(&Suspect::Port(port.name.clone()));
+            let fate = self.quarantine.fate(port, sieve.now);
+            if fate == Fate::Written && is_waiting { Fate::Kept } else { fate }
+        };
+        let mut in_use = self.quarantine.in_use(sieve.now);
+        in_use.extend(sieve.waiting_chains().cloned());
+        self.plan(applied, &sieve.dirty, Left { fate, before: sieve.before.as_ref(), in_use }, surroundings)
+    }
+
+    /// Decides what the next transaction leaves out.
+    fn narrow(
+        &mut self,
+        surroundings: &Surroundings,
+        sieve: &mut Sieve,
+        refused: Refused,
+    ) -> Result<(), TablesError> {
+        if !sieve.is_verified {
+            if let Some(applied) = sieve.applied.take() {
+                sieve.refused_on(applied, true);
+            }
+            return Ok(());
+        }
+        sieve.refusals += 1;
+        if sieve.refusals > MOST_REFUSALS || sieve.result.refused.len() >= MOST_CULPRITS {
+            return Err(refused.error);
+        }
+        let culprit = match &refused.blame {
+            Blame::One(culprit) => Some(culprit.clone()),
+            Blame::AnyOf(_) | Blame::Nobody => sieve.only_suspect().cloned(),
+        };
+        match (culprit, sieve.group.take()) {
+            (Some(culprit), group) => {
+                sieve.group = group.map(|mut group| {
+                    group.remove(&culprit);
+                    group
+                });
+                self.hold(surroundings, sieve, &culprit, refused)
+            }
+            (None, Some(group)) if !group.is_empty() => {
+                let half = group.len() / 2;
+                sieve.waiting.push(group.iter().skip(half).cloned().collect());
+                sieve.group = Some(group.into_iter().take(half).collect());
+                Ok(())
+            }
+            (None, _) => sieve.set_aside(refused),
+        }
+    }
+
+    fn hold(
+        &mut self,
+        surroundings: &Surroundings,
+        sieve: &mut Sieve,
+        culprit: &Suspect,
+        refused: Refused,
+    ) -> Result<(), TablesError> {
+        let rendered = match culprit {
+            Suspect::Port(name) => self.render(name, surroundings.host),
+            Suspect::Chain(_) => None,
+        };
+        let next_try = self.quarantine.hold(culprit, rendered.as_ref(), sieve.now);
+        let next_try = next_try.ok_or(refused.error)?;
+        let refusals = &mut sieve.result.refused;
+        if refusals.iter().all(|refusal| refusal.suspect != *culprit) {
+            refusals.push(Refusal {
+                suspect: culprit.clone(),
+                rule: refused.rule,
+                words: refused.words,
+                next_try,
+            });
+        }
+        Ok(())
+    }
+
+    fn render(&self, name: &ServicePortName, host: &Host) -> Option<RenderedPort> {
+        let context = Context::of(&self.world, &self.options, host);
+        render::service(&self.world, &name.service, &context).into_iter().find(|port| port.name == *name)
+    }
+}
+
+impl Sieve {
+    fn new(applied: Applied, dirty: Dirty, now: Instant) -> Self {
+        Self {
+            now,
+            is_verified: matches!(applied, Applied::Found(_)),
+            applied: Some(applied),
+            before: None,
+            dirty,
+            waiting: Vec::new(),
+            group: None,
+            is_speechless: false,
+            refusals: 0,
+            result: Sifted::default(),
+        }
+    }
+
+    /// Takes the next group, if there is one. All that is not waiting is applied.
+    fn next_group(&mut self) -> bool {
+        self.group = self.waiting.pop();
+        self.dirty = Dirty::Services(self.group.iter().flatten().filter_map(service).collect());
+        self.group.is_some()
+    }
+
+    /// The next transaction is to show that without the suspects all goes well.
+    fn set_aside(&mut self, refused: Refused) -> Result<(), TablesError> {
+        let Blame::AnyOf(suspects) = refused.blame else { return Err(refused.error) };
+        let news: BTreeSet<_> = suspects.into_iter().filter(|suspect| !self.is_waiting(suspect)).collect();
+        if news.is_empty() {
+            return Err(refused.error);
+        }
+        self.waiting.push(news);
+        self.group = Some(BTreeSet::new());
+        Ok(())
+    }
+
+    /// A transaction against this was refused.
+    fn refused_on(&mut self, applied: Applied, is_changed: bool) {
+        if is_changed {
+            self.before.get_or_insert(applied);
+        } else {
+            self.applied = Some(applied);
+        }
+    }
+
+    fn only_suspect(&self) -> Option<&Suspect> {
+        self.group.as_ref().filter(|group| group.len() == 1).and_then(BTreeSet::first)
+    }
+
+    fn is_waiting(&self, suspect: &Suspect) -> bool {
+        self.waiting.iter().any(|group| group.contains(suspect))
+    }
+
+    fn waiting_chains(&self) -> impl Iterator<Item = &ChainName> {
+        self.waiting.iter().flatten().filter_map(|suspect| match suspect {
+            Suspect::Chain(chain) => Some(chain),
+            Suspect::Port(_) => None,
+        })
+    }
+}
+
+/// At what a transaction failed.
+enum Step {
+    Test,
+    Restore,
+}
+
+/// Feeds a transaction to the tool, after a test if the tool may not name the line that it refuses: a test changes nothing.
+fn feed(
+    tables: &mut impl Tables,
+    transaction: &Transaction,
+    is_speechless: bool,
+) -> Result<(), (Step, TablesError)> {
+    if transaction.is_empty() {
+        return Ok(());
+    }
+    if is_speechless {
+        tables.test(&transaction.input).map_err(|error| (Step::Test, error))?;
+    }
+    tables.restore(&transaction.input).map_err(|error| (Step::Restore, error))
+}
+
+fn line_of(error: &TablesError) -> Option<usize> {
+    match error {
+        TablesError::Refused { line, .. } => *line,
+        TablesError::Busy { .. }
+        | TablesError::Interrupted { .. }
+        | TablesError::Missing { .. }
+        | TablesError::Unreadable { .. } => None,
+    }
+}
+
+fn service(suspect: &Suspect) -> Option<NamespacedName> {
+    match suspect {
+        Suspect::Port(name) => Some(name.service.clone()),
+        Suspect::Chain(_) => None,
+    }
+}

@@ -1,0 +1,289 @@
+//! Laws of what is refused: it alone is left out, and it comes back.
+
+use informer::object::NamespacedName;
+use proptest::collection::btree_map;
+
+use super::*;
+use crate::plan::Suspect;
+use crate::tables::TablesError;
+use crate::tables::fake::{Poison, RefusedBy};
+
+/// Whom a poison hits: the number of the Service and that of its port.
+type Victim = (u8, u8);
+
+fn refused_by() -> impl Strategy<Value = RefusedBy> {
+    prop_oneof![
+        Just(RefusedBy::Tool),
+        Just(RefusedBy::SpeechlessTool),
+        Just(RefusedBy::Kernel),
+        Just(RefusedBy::SpeechlessKernel),
+    ]
+}
+
+fn victims() -> impl Strategy<Value = BTreeMap<Victim, RefusedBy>> {
+    btree_map((0..4u8, 0..2u8), refused_by(), 0..5)
+}
+
+/// Every rule of the port has its name in the comment, with a blank or the end of the word behind it.
+fn poisons(victims: &BTreeMap<Victim, RefusedBy>) -> Vec<Poison> {
+    let of = |((service, port), refused_by): (&Victim, &RefusedBy)| {
+        let text = format!("ns/svc{service}:p{port} ");
+        Poison { text, refused_by: *refused_by }
+    };
+    victims.iter().map(of).collect()
+}
+
+/// The changes without the ports that are hit.
+fn without(changes: &[Change], victims: &BTreeMap<Victim, RefusedBy>) -> Vec<Change> {
+    let is_hit = |name: &NamespacedName, port: &str| {
+        victims
+            .keys()
+            .any(|(service, index)| *name.name == *format!("svc{service}") && *port == *format!("p{index}"))
+    };
+    let without = |change: &Change| {
+        let Change::SetService(service) = change else { return change.clone() };
+        let mut service = (**service).clone();
+        service.ports.retain(|port| !is_hit(&service.name, &port.name));
+        Change::SetService(service.into())
+    };
+    changes.iter().map(without).collect()
+}
+
+fn is_quarantined(stage: &Stage, victims: &BTreeMap<Victim, RefusedBy>) -> bool {
+    let names =
+        stage.proxier.world().services().flat_map(|(_, ports)| ports).map(|(name, _)| name.to_string());
+    let hit = |name: &str| victims.keys().any(|(service, port)| name == format!("ns/svc{service}:p{port}"));
+    stage.proxier.quarantine.len() == names.filter(|name| hit(name)).count()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// Whatever is refused by whom, all else is as if the refused had never been there, after one sync.
+    #[test]
+    fn the_rest_equals_from_scratch(history in histories(), victims in victims(), layout in layouts()) {
+        let mut stage = Stage::with_layout(Family::V4, layout);
+        stage.tables.poisons = poisons(&victims);
+        stage.play(&history);
+        prop_assert!(stage.sync().is_ok());
+        let mut fresh = Stage::with_layout(Family::V4, layout);
+        fresh.apply(&without(&Model::after(&history).changes(), &victims));
+        prop_assert!(fresh.sync().is_ok());
+        prop_assert_eq!(&stage.tables.tables, &fresh.tables.tables);
+        prop_assert!(is_quarantined(&stage, &victims));
+    }
+
+    /// No trace is left of what was tried, also where only one of the rules is refused.
+    #[test]
+    fn nothing_is_left_of_what_was_tried(
+        history in histories(),
+        victims in victims(),
+        words in prop_oneof![Just("cluster IP"), Just("loadbalancer IP"), Just("->"), Just("external IP"), Just("has no")],
+        layout in layouts(),
+    ) {
+        let model = Model::after(&history);
+        let mut stage = Stage::with_layout(Family::V4, layout);
+        stage.tables.poisons = poisons(&victims);
+        stage.tables.poisons.iter_mut().for_each(|poison| poison.text += words);
+        stage.apply(&model.changes());
+        let report = stage.sync();
+        prop_assert!(report.is_ok(), "{report:?}");
+        let refused = report.unwrap().refused;
+        let is_refused = |(service, port): &Victim| refused.iter().any(|refusal| {
+            matches!(&refusal.suspect, Suspect::Port(name) if name.to_string() == format!("ns/svc{service}:p{port}"))
+        });
+        let refused = victims.into_iter().filter(|(victim, _)| is_refused(victim)).collect();
+        let mut fresh = Stage::with_layout(Family::V4, layout);
+        fresh.apply(&without(&model.changes(), &refused));
+        prop_assert!(fresh.sync().is_ok());
+        prop_assert_eq!(&stage.tables.tables, &fresh.tables.tables);
+    }
+
+    /// What is accepted at last is written at its next try.
+    #[test]
+    fn what_was_refused_comes_back(history in histories(), victims in victims(), layout in layouts()) {
+        let mut stage = Stage::with_layout(Family::V4, layout);
+        stage.tables.poisons = poisons(&victims);
+        stage.play(&history);
+        prop_assert!(stage.sync().is_ok());
+        stage.tables.poisons.clear();
+        stage.now += Duration::from_secs(1800);
+        prop_assert!(stage.sync().is_ok());
+        let fresh = Stage::from_scratch(Family::V4, &Model::after(&history));
+        prop_assert_eq!(&stage.tables.tables, &fresh.tables.tables);
+        prop_assert_eq!(stage.proxier.quarantine.len(), 0);
+        prop_assert_eq!(stage.proxier.next_try(), None);
+    }
+
+    /// A restart in the middle of it ends in the same state.
+    #[test]
+    fn a_restart_finds_the_same(history in histories(), victims in victims(), layout in layouts()) {
+        let mut stage = Stage::with_layout(Family::V4, layout);
+        stage.tables.poisons = poisons(&victims);
+        stage.play(&history);
+        prop_assert!(stage.sync().is_ok());
+        let mut restarted = Stage::with_layout(Family::V4, layout);
+        restarted.apply(&Model::after(&history).changes());
+        restarted.tables.tables = stage.tables.tables.clone();
+        restarted.tables.poisons = stage.tables.poisons.clone();
+        prop_assert!(restarted.sync().is_ok());
+        prop_assert_eq!(&restarted.tables.tables, &stage.tables.tables);
+    }
+}
+
+/// A Service with one endpoint, or with another one that is refused.
+fn service_with(endpoint: &str) -> Vec<Change> {
+    let op = history::Op::simple(0, endpoint.parse().unwrap());
+    op.iter().flat_map(changes).collect()
+}
+
+const POISONED: &str = "10.0.0.9:";
+
+fn poisoned(refused_by: RefusedBy, layout: Layout) -> Stage {
+    let mut stage = Stage::with_layout(Family::V4, layout);
+    stage.tables.poisons = vec![Poison { text: POISONED.to_owned(), refused_by }];
+    stage
+}
+
+const BY_ALL: [RefusedBy; 4] =
+    [RefusedBy::Tool, RefusedBy::SpeechlessTool, RefusedBy::Kernel, RefusedBy::SpeechlessKernel];
+
+#[test]
+fn old_rules_stay_while_new_ones_are_refused() {
+    for refused_by in BY_ALL {
+        for layout in [Layout::Single, Layout::Blocks] {
+            let mut stage = poisoned(refused_by, layout);
+            stage.apply(&service_with("1"));
+            stage.sync().unwrap();
+            let before = stage.tables.tables.clone();
+            stage.apply(&service_with("9"));
+            let report = stage.sync().unwrap();
+            assert_eq!(stage.tables.tables, before, "{refused_by:?}");
+            assert_eq!((report.refused.len(), report.quarantined), (1, 1));
+            let refusal = &report.refused[0];
+            assert!(matches!(&refusal.suspect, Suspect::Port(name) if name.to_string() == "ns/svc0:p0"));
+            assert!(refusal.rule.contains("KUBE-"), "{refused_by:?}: {}", refusal.rule);
+
+            // A flush of what is known, or a restart: the old rules are found again.
+            stage.proxier.suspect();
+            stage.sync().unwrap();
+            assert_eq!(stage.tables.tables, before, "{refused_by:?}");
+        }
+    }
+}
+
+#[test]
+fn old_rules_go_when_they_take_what_is_not_theirs_any_more() {
+    let mut stage = poisoned(RefusedBy::Tool, Layout::Single);
+    stage.apply(&service_with("1"));
+    stage.sync().unwrap();
+    stage.apply(&service_with("9"));
+    stage.apply(&history::moved(0));
+    stage.sync().unwrap();
+    let services = &stage.tables.tables[&Table::Nat][&ChainName::KUBE_SERVICES].rules;
+    assert!(services.iter().all(|rule| !format!("{rule:?}").contains("172.30.0.0")), "{services:?}");
+}
+
+#[test]
+fn a_try_follows_a_change_or_a_longer_and_longer_wait() {
+    let mut stage = poisoned(RefusedBy::Kernel, Layout::Blocks);
+    stage.apply(&service_with("9"));
+    stage.sync().unwrap();
+    let mut waits = Vec::new();
+    for _ in 0..9 {
+        let next = stage.proxier.next_try().unwrap();
+        assert!(!stage.proxier.is_due(stage.now));
+        waits.push((next - stage.now).as_secs());
+        stage.now = next - Duration::from_secs(1);
+        assert_eq!(stage.sync().unwrap().refused.len(), 1);
+    }
+    assert_eq!(waits, [30, 60, 120, 240, 480, 960, 1800, 1800, 1800]);
+
+    stage.apply(&service_with("1"));
+    let report = stage.sync().unwrap();
+    assert_eq!((report.refused.len(), report.quarantined, report.accepted.len()), (0, 0, 1));
+}
+
+#[test]
+fn what_belongs_to_no_service_port_fails_as_a_whole() {
+    for refused_by in BY_ALL {
+        let mut stage = Stage::with_layout(Family::V4, Layout::Blocks);
+        stage.tables.poisons = vec![Poison { text: "kubernetes forwarding rules".to_owned(), refused_by }];
+        stage.apply(&service_with("1"));
+        assert!(matches!(stage.sync(), Err(TablesError::Refused { .. })), "{refused_by:?}");
+        assert_eq!(stage.proxier.quarantine.len(), 0);
+        assert!(stage.proxier.installed().is_none());
+    }
+}
+
+/// Where our chains are gone, a change is refused, but not for its own sake.
+#[test]
+fn a_flush_that_nobody_noticed_is_nobodys_fault() {
+    for layout in [Layout::Single, Layout::Blocks] {
+        let mut stage = Stage::with_layout(Family::V4, layout);
+        stage.apply(&service_with("1"));
+        stage.sync().unwrap();
+        stage.tables.flush();
+        stage.apply(&service_with("2"));
+        let report = stage.sync().unwrap();
+        assert_eq!((report.refused.len(), report.quarantined), (0, 0));
+        let mut fresh = Stage::with_layout(Family::V4, layout);
+        fresh.apply(&service_with("2"));
+        fresh.sync().unwrap();
+        assert_eq!(stage.tables.tables, fresh.tables.tables);
+    }
+}
+
+/// A held lock or a kill is nobody's fault.
+#[test]
+fn only_refusals_are_blamed() {
+    let mut stage = Stage::new(Family::V4);
+    stage.apply(&service_with("1"));
+    stage.tables.failures = 1;
+    assert!(matches!(stage.sync(), Err(TablesError::Busy { .. })));
+    assert_eq!(stage.proxier.quarantine.len(), 0);
+    assert_eq!(stage.tables.failures, 0);
+}
+
+#[test]
+fn fifty_of_a_thousand_are_found_in_one_sync() {
+    for (refused_by, layout) in
+        [(RefusedBy::SpeechlessKernel, Layout::Single), (RefusedBy::Kernel, Layout::Blocks)]
+    {
+        let mut stage = Stage::with_layout(Family::V4, layout);
+        stage.apply(&history::thousand());
+        let text = |number: u16| format!("ns/many{:03}:p ", number * 20 + 7);
+        stage.tables.poisons = (0..50).map(|number| Poison { text: text(number), refused_by }).collect();
+        let report = stage.sync().unwrap();
+        assert_eq!((report.refused.len(), report.quarantined), (50, 50), "{refused_by:?}");
+        let services = stage.tables.tables[&Table::Nat][&ChainName::KUBE_SERVICES].rules.len();
+        assert_eq!(services, 950 + 1);
+        assert!(stage.tables.refusals <= 400, "{refused_by:?}: {}", stage.tables.refusals);
+    }
+}
+
+/// Chains of a Service that is gone cannot be deleted while rules of others lead to them.
+#[test]
+fn a_chain_that_others_use_is_emptied() {
+    let mut stage = Stage::new(Family::V4);
+    stage.apply(&service_with("1"));
+    stage.sync().unwrap();
+    let used =
+        stage.tables.chains(Table::Nat).keys().find(|chain| chain.is_of_service_port()).unwrap().clone();
+    stage.tables.in_use.insert(used.clone());
+    stage.apply(&changes(&history::Op::DeleteService(0)));
+    let report = stage.sync().unwrap();
+    assert!(matches!(&report.refused[..], [refusal] if refusal.suspect == Suspect::Chain(used.clone())));
+    assert_eq!(report.quarantined, 0);
+    let left: Vec<_> =
+        stage.tables.chains(Table::Nat).into_iter().filter(|(chain, _)| chain.is_of_service_port()).collect();
+    assert!(
+        matches!(&left[..], [(chain, content)] if *chain == used && content.rules.is_empty()),
+        "{left:?}"
+    );
+
+    stage.tables.in_use.clear();
+    stage.now = stage.proxier.next_try().unwrap();
+    stage.sync().unwrap();
+    assert!(!stage.tables.chains(Table::Nat).contains_key(&used));
+}
