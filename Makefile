@@ -99,12 +99,14 @@ soak: setup ## random changes and faults for SOAK_SECONDS, with traffic, with bo
 	$(BIN)/soak --seconds $(SOAK_SECONDS) --seed $(SOAK_SEED)
 
 alerts: PACKAGES += prometheus
-alerts: setup ## alerts and recording rules, with Prometheus' own tools
+alerts: setup ## alerts, recording rules and the metrics of a proxy at work, with Prometheus' own tools (root)
 	@mkdir -p $(CARGO_TARGET_DIR)/alerts
 	@sed -n '/^spec:/,$$p' manifests/observability/prometheusrule.yaml | sed '1d; s/^  //' >$(CARGO_TARGET_DIR)/alerts/rules.yaml
 	@cp manifests/observability/rules.test.yaml $(CARGO_TARGET_DIR)/alerts/
 	promtool check rules $(CARGO_TARGET_DIR)/alerts/rules.yaml
 	promtool test rules $(CARGO_TARGET_DIR)/alerts/rules.test.yaml
+	$(TESTED)
+	$(BIN)/exposition
 
 resilience: setup ## objects, tools and the daemon itself fail, with both backends (root)
 	$(TESTED)
