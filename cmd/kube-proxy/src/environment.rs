@@ -4,19 +4,52 @@
 
 use std::time::Duration;
 
-use informer::api::{Timing, Versions};
+use config::{Gate, Gates};
+use informer::api::{Initial, Timing, Versions};
+
+use crate::flags;
 
 /// A variable that says nothing that could be understood; it is ignored.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{variable}={value:?} is no number of seconds")]
-pub(crate) struct Odd {
-    variable: &'static str,
-    value: String,
+pub(crate) enum Odd {
+    /// One that holds a time.
+    #[error("{variable}={value:?} is no number of seconds")]
+    Seconds {
+        /// The name.
+        variable: &'static str,
+        /// What it holds.
+        value: String,
+    },
+    /// One that turns something on or off.
+    #[error("{variable}={value:?} is neither true nor false")]
+    Switch {
+        /// The name.
+        variable: &'static str,
+        /// What it holds.
+        value: String,
+    },
+}
+
+/// The gate of client-go that changes what this program does, and its variable. Others are about encodings and
+/// internals that it does not have.
+const WATCH_LIST: (&str, Gate) = ("KUBE_FEATURE_WatchListClient", Gate::WatchListClient);
+
+/// The gates, with what the environment says of client-go's where the configuration says nothing.
+pub(crate) fn gates(gates: Gates, variable: impl Fn(&str) -> Option<String>) -> (Gates, Option<Odd>) {
+    let (name, gate) = WATCH_LIST;
+    let Some(value) = variable(name).filter(|value| !value.is_empty()) else { return (gates, None) };
+    match flags::boolean(&value) {
+        Ok(value) => (gates.with_default(gate, value), None),
+        Err(_) => (gates, Some(Odd::Switch { variable: name, value })),
+    }
 }
 
 /// How connections to the API server are kept and watched over.
-pub(crate) fn timing(variable: impl Fn(&str) -> Option<String>) -> (Timing, Vec<Odd>) {
+pub(crate) fn timing(gates: &Gates, variable: impl Fn(&str) -> Option<String>) -> (Timing, Vec<Odd>) {
     let mut timing = Timing::default();
+    if !gates.is_enabled(Gate::WatchListClient) {
+        timing.initial = Initial::List;
+    }
     let mut odd = Vec::new();
     for (name, place) in [
         ("HTTP2_READ_IDLE_TIMEOUT_SECONDS", &mut timing.ping_interval),
@@ -25,7 +58,7 @@ pub(crate) fn timing(variable: impl Fn(&str) -> Option<String>) -> (Timing, Vec<
         let Some(value) = variable(name).filter(|value| !value.is_empty()) else { continue };
         match value.parse() {
             Ok(seconds) => *place = Duration::from_secs(u64::from(u32::min(seconds, LONGEST))),
-            Err(_) => odd.push(Odd { variable: name, value }),
+            Err(_) => odd.push(Odd::Seconds { variable: name, value }),
         }
     }
     if variable("DISABLE_HTTP2").is_some_and(|value| !value.is_empty()) {
@@ -41,12 +74,42 @@ const LONGEST: u32 = 24 * 3600;
 mod tests {
     use super::*;
 
+    fn of(set: &[(&str, &str)]) -> impl Fn(&str) -> Option<String> {
+        |name| set.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned())
+    }
+
     fn check(set: &[(&str, &str)]) -> (u64, u64, Versions, Vec<String>) {
-        let (timing, odd) = timing(|name| {
-            set.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned())
-        });
+        let (timing, odd) = timing(&Gates::default(), of(set));
         let odd = odd.iter().map(ToString::to_string).collect();
         (timing.ping_interval.as_secs(), timing.ping_timeout.as_secs(), timing.versions, odd)
+    }
+
+    #[test]
+    fn a_gate_of_the_client_decides_on_streams_unless_the_configuration_does() {
+        let gate = "WatchListClient".to_owned();
+        let set = |value| Gates::new(&[(gate.clone(), value)].into()).unwrap().0;
+        let beta_off = Gates::new(&[("AllBeta".to_owned(), false)].into()).unwrap().0;
+        for (configured, variable, expected) in [
+            (Gates::default(), None, Initial::Stream),
+            (Gates::default(), Some("false"), Initial::List),
+            (Gates::default(), Some("0"), Initial::List),
+            (Gates::default(), Some(""), Initial::Stream),
+            (set(false), None, Initial::List),
+            (set(false), Some("true"), Initial::List),
+            (set(true), Some("false"), Initial::Stream),
+            (beta_off.clone(), None, Initial::List),
+            (beta_off, Some("true"), Initial::Stream),
+        ] {
+            let environment: Vec<_> =
+                variable.map(|value| ("KUBE_FEATURE_WatchListClient", value)).into_iter().collect();
+            let (gates, odd) = gates(configured.clone(), of(&environment));
+            assert_eq!(odd, None);
+            assert_eq!(timing(&gates, |_| None).0.initial, expected, "{configured:?} {variable:?}");
+        }
+        let (gates, odd) = gates(Gates::default(), of(&[("KUBE_FEATURE_WatchListClient", "off")]));
+        assert!(gates.is_enabled(Gate::WatchListClient));
+        let odd = odd.unwrap().to_string();
+        assert_eq!(odd, r#"KUBE_FEATURE_WatchListClient="off" is neither true nor false"#);
     }
 
     #[test]

@@ -44,6 +44,8 @@ pub(crate) struct FamilySync<T> {
     canary: Canary,
     guard: Guard,
     notice: Notice,
+    /// Whether everything that existed at the start was told; no rule is written before.
+    is_synced: bool,
     frontends: Frontends,
     flows: Option<Arc<Worker>>,
     /// Why the next commit is not just one more.
@@ -95,6 +97,7 @@ impl<T: Tables> FamilySync<T> {
             canary: Canary { interval: sync_period, next_look: None, exists: false },
             guard: Guard::default(),
             notice: Notice::Looks,
+            is_synced: false,
             frontends: Frontends::default(),
             flows,
             cause: Cause::FirstSync,
@@ -107,6 +110,7 @@ impl<T: Tables> FamilySync<T> {
     }
 
     pub(crate) fn apply(&mut self, change: &Change) {
+        self.is_synced |= *change == Change::Synced;
         let touched = self.proxier.apply(change);
         self.outlook.metrics.changed(change, touched.as_ref());
     }
@@ -166,7 +170,7 @@ impl<T: Tables> FamilySync<T> {
         }
         // After a failure everything is due, but not before its time.
         let is_wanted = if self.pace.failures() == 0 { self.proxier.is_due(now) } else { self.is_dirty() };
-        if is_wanted && self.pace.ask(now) {
+        if self.is_synced && is_wanted && self.pace.ask(now) {
             self.outlook.metrics.queued(Timestamp::now());
             self.outlook.health.lock().queued(self.family(), now);
         }

@@ -14,6 +14,7 @@ use config::Config;
 use proxier::backend::Wanted;
 
 pub(crate) use complete::{Notice, Refusal};
+pub(crate) use syntax::boolean;
 
 use command::Given;
 use table::Target;

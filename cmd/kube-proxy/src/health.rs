@@ -10,6 +10,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use informer::object::Node;
 use jiff::Zoned;
 use proxier::family::Family;
 use serde::Serialize;
@@ -33,6 +34,13 @@ pub(crate) enum Eligibility {
     Eligible,
     /// The Node object has one of them.
     Leaving,
+}
+
+impl Eligibility {
+    /// As this Node object tells.
+    pub(crate) fn of(node: &Node) -> Self {
+        if node.is_leaving { Self::Leaving } else { Self::Eligible }
+    }
 }
 
 /// How the families do. One that never reported is nobody's concern.

@@ -28,6 +28,7 @@ mod sync;
 mod sysctl;
 mod warning;
 
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -42,13 +43,13 @@ use tracing::{error, info, warn};
 use built::Build;
 use config_file::Watch;
 use flags::{Flags, Notice, Refusal, Stop, Typed};
-use log::{Format, Log};
+use log::{Format, Json, Log};
 use outside::About;
 use run::Plan;
 use source::Source;
 
 fn main() -> ExitCode {
-    let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    let words = env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
     let flags = match Flags::parse(words) {
         Ok(flags) => flags,
         Err(stop) => return answer(&stop),
@@ -57,7 +58,7 @@ fn main() -> ExitCode {
     match execute(&flags, &log::init_early()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            error!(err = format!("{error:#}"), "command failed");
+            error!(err = told(&error), "command failed");
             ExitCode::FAILURE
         }
     }
@@ -75,9 +76,6 @@ fn answer(stop: &Stop) -> ExitCode {
 fn execute(flags: &Flags, log: &Log) -> Result<()> {
     let config = configure(flags, log)?;
     let config_file = watch(flags)?;
-    for (name, value) in flags.values() {
-        info!(v = 1, "FLAG: --{name}={value:?}");
-    }
     let typed = &flags.typed;
     if let Some(path) = &typed.write_config_to {
         fs::write(path, config.config.to_yaml()).with_context(|| format!("open {}", path.display()))?;
@@ -92,7 +90,7 @@ fn execute(flags: &Flags, log: &Log) -> Result<()> {
     let node_name = node_name(&config)?;
     let source = match &typed.manifests {
         Some(directory) => Source::Manifests(directory.clone()),
-        None => Source::Api(connection(typed, &config.config.client_connection)),
+        None => api(typed, &config),
     };
     let plan = Plan {
         source,
@@ -105,7 +103,7 @@ fn execute(flags: &Flags, log: &Log) -> Result<()> {
     let about = About { release: typed.release.clone(), flags: flags.values(), log: log.clone() };
     let result = run::run(plan, &config, about);
     if let Err(error) = &result {
-        error!(err = format!("{error:#}"), "Error running ProxyServer");
+        error!(err = told(error), "Error running ProxyServer");
     }
     result
 }
@@ -121,6 +119,16 @@ fn suite(wanted: Wanted) -> Result<Suite> {
     Ok(selection.suite)
 }
 
+fn api(typed: &Typed, config: &Checked) -> Source {
+    let (timing, odd) = environment::timing(&config.gates, |name| env::var(name).ok());
+    odd.iter().for_each(|odd| warn!("{odd}"));
+    let connection = connection(typed, &config.config.client_connection);
+    if connection.kubeconfig.is_none() && connection.master.is_none() {
+        info!("Neither a kubeconfig nor --master is given, using the service account of the Pod");
+    }
+    Source::Api(connection, Box::new(timing))
+}
+
 fn connection(typed: &Typed, client: &ClientConnection) -> Connection {
     Connection {
         kubeconfig: (!client.kubeconfig.is_empty()).then(|| client.kubeconfig.clone().into()),
@@ -133,7 +141,7 @@ fn connection(typed: &Typed, client: &ClientConnection) -> Connection {
 
 /// What this program was started as.
 fn program() -> String {
-    let path = std::env::args_os().next().map(PathBuf::from);
+    let path = env::args_os().next().map(PathBuf::from);
     let name = path.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
     name.unwrap_or_else(|| "kube-proxy".to_owned())
 }
@@ -151,7 +159,30 @@ fn configure(flags: &Flags, log: &Log) -> Result<Checked, Refusal> {
     let vmodule: Vec<_> =
         logging.vmodule.iter().map(|module| (module.file_pattern.clone(), module.verbosity)).collect();
     log.configure(format, logging.verbosity, &vmodule);
-    completed.check()
+    for (name, value) in flags.values() {
+        info!(v = 1, "FLAG: --{name}={value:?}");
+    }
+    let mut checked = completed.check()?;
+    info!(v = 1, featureGates = %Json(checked.gates.explicit()), "Updated");
+    let (gates, odd) = environment::gates(checked.gates, |name| env::var(name).ok());
+    odd.iter().for_each(|odd| warn!("{odd}"));
+    checked.gates = gates;
+    Ok(checked)
+}
+
+/// What went wrong and what caused it, each said once and as Go says it: without the system's numbers. Many errors tell
+/// their causes themselves.
+fn told(error: &anyhow::Error) -> String {
+    let mut told = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        let cause = cause.split(" (os error").next().unwrap_or_default();
+        if told.to_lowercase().contains(&cause.to_lowercase()) {
+            continue;
+        }
+        let separator = if told.is_empty() { "" } else { ": " };
+        told = told + separator + cause;
+    }
+    told
 }
 
 /// Placed right after the file was read, so that no change of it is missed.
@@ -179,4 +210,18 @@ fn node_name(config: &Checked) -> Result<String> {
         bail!("empty hostname is invalid");
     }
     Ok(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_cause_is_told_once() {
+        let missing = std::io::Error::from_raw_os_error(2);
+        let error = anyhow::Error::from(missing).context("failed to read CA: no such file or directory");
+        assert_eq!(told(&error.context("connect")), "connect: failed to read CA: no such file or directory");
+        let missing = anyhow::Error::from(std::io::Error::from_raw_os_error(2)).context("can't read x");
+        assert_eq!(told(&missing), "can't read x: No such file or directory");
+    }
 }

@@ -68,8 +68,7 @@ impl ThisNode {
     }
 
     fn changed(&self, node: &Node) -> Result<()> {
-        let eligibility = if node.is_leaving { Eligibility::Leaving } else { Eligibility::Eligible };
-        self.health.lock().set_eligibility(eligibility);
+        self.health.lock().set_eligibility(Eligibility::of(node));
         let found = &self.identity;
         if self.depends_on_pod_cidrs && node.pod_cidrs != found.pod_cidrs {
             info!(node = found.name, "PodCIDRs changed for the node");

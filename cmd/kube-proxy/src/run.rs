@@ -55,10 +55,13 @@ pub(crate) fn run(plan: Plan, config: &Checked, about: About) -> Result<()> {
     let interest = if plan.init_only { Interest::Node } else { Interest::Everything };
     plan.source.follow(interest, &plan.node_name, outside.metrics.rest.clone(), wakes.clone(), queue)?;
     let Some(initial) = initial_state(&woken, &plan.node_name, patience)? else { return Ok(()) };
-    if is_directory && initial.node(&plan.node_name).is_none() {
+    let eligibility = match initial.node(&plan.node_name) {
+        Some(node) => Eligibility::of(node),
         // Nobody says that this node is to go.
-        outside.health.lock().set_eligibility(Eligibility::Eligible);
-    }
+        None if is_directory => Eligibility::Eligible,
+        None => Eligibility::Unknown,
+    };
+    outside.health.lock().set_eligibility(eligibility);
     // A directory need not hold the Node; an API server that has none knows no address of it.
     let stand_ins =
         if is_directory { host::addresses().context("can't list the host's addresses")? } else { Vec::new() };
@@ -107,19 +110,23 @@ struct Patience {
 impl Patience {
     /// A directory of manifests is complete when it was read.
     fn for_node(source: &Source, config: &Checked) -> Self {
-        let is_api = matches!(source, Source::Api(_));
+        let is_api = matches!(source, Source::Api(..));
         let needs_pod_cidrs = matches!(config.detect_local, DetectLocal::NodeCidr);
         let wait = |seconds, wanted: bool| if wanted { Duration::from_secs(seconds) } else { Duration::ZERO };
         Self { addresses: wait(30, is_api), pod_cidrs: wait(300, is_api && needs_pod_cidrs) }
     }
 }
 
-/// Everything that existed at the start; nothing if the process is to end before it is known.
+/// What was told until the Node was known, or waited for in vain; nothing if the process is to end before that. Nobody
+/// waits for Services here: without them health and metrics must tell so.
 fn initial_state(woken: &Receiver<Wake>, node: &str, patience: Patience) -> Result<Option<Batch>> {
     let mut initial = Batch::default();
-    while !initial.changes.contains(&Change::Synced) {
+    let mut is_node_listed = false;
+    // A directory is told of as a whole.
+    while !is_node_listed && !initial.changes.contains(&Change::Synced) {
         match woken.recv() {
             Ok(Wake::Changed(batch)) => initial.extend(batch),
+            Ok(Wake::NodeListed) => is_node_listed = true,
             Ok(Wake::Shutdown) | Err(_) => return Ok(None),
             Ok(Wake::Failed(error)) => return Err(error),
         }
@@ -134,6 +141,7 @@ fn initial_state(woken: &Receiver<Wake>, node: &str, patience: Patience) -> Resu
         while !is_there(&initial) {
             match woken.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(Wake::Changed(batch)) => initial.extend(batch),
+                Ok(Wake::NodeListed) => {}
                 Ok(Wake::Shutdown) | Err(RecvTimeoutError::Disconnected) => return Ok(None),
                 Ok(Wake::Failed(error)) => return Err(error),
                 Err(RecvTimeoutError::Timeout) => break,

@@ -164,7 +164,7 @@ impl Server {
     fn log(self, error: &ListenError) {
         match self {
             Self::Health => error!(err = %error, "Healthz server failed"),
-            Self::Metrics => error!(err = %error, "Metrics server failed"),
+            Self::Metrics => error!(err = %error, "starting metrics server failed"),
         }
     }
 }

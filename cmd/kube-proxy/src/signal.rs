@@ -18,6 +18,8 @@ pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
+    /// Nobody listens to them, but they would kill.
+    _ignored: [Signal; 2],
 }
 
 impl Signals {
@@ -31,6 +33,7 @@ impl Signals {
             terminate: install(SignalKind::terminate())?,
             interrupt: install(SignalKind::interrupt())?,
             hangup: install(SignalKind::hangup())?,
+            _ignored: [install(SignalKind::user_defined1())?, install(SignalKind::user_defined2())?],
         })
     }
 

@@ -2,7 +2,6 @@
 //!
 //! Knows nothing of what the loop does with them.
 
-use std::env;
 use std::io;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -10,13 +9,12 @@ use std::sync::mpsc::Sender;
 use std::thread;
 
 use anyhow::{Context, Result};
-use informer::api::{self, Connection, News, Resource, Server};
+use informer::api::{self, ConnectError, Connection, News, Resource, Server, Timing};
 use informer::change::Batch;
 use informer::directory;
 use tokio::runtime::{Builder, Runtime};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
-use crate::environment;
 use crate::event::{Patience, Queue};
 use crate::metrics::RestMetrics;
 use crate::sync::Wake;
@@ -26,7 +24,7 @@ pub(crate) enum Source {
     /// A directory of manifests.
     Manifests(PathBuf),
     /// An API server.
-    Api(Connection),
+    Api(Connection, Box<Timing>),
 }
 
 /// What is wanted of an API server.
@@ -63,8 +61,9 @@ impl Source {
     ) -> Result<()> {
         match self {
             Self::Manifests(path) => follow_directory(path, wakes),
-            Self::Api(connection) => {
-                follow_api(connection, interest.resources(), node_name.to_owned(), rest, wakes, events)
+            Self::Api(connection, timing) => {
+                let connect = Server::connect(connection, *timing, move |exchange| rest.requested(exchange));
+                follow_api(connect, interest.resources(), node_name.to_owned(), wakes, events)
             }
         }
     }
@@ -85,18 +84,17 @@ fn follow_directory(path: PathBuf, wakes: Sender<Wake>) -> Result<()> {
 
 /// On a thread of its own: decoding a large list must not delay anything else.
 fn follow_api(
-    connection: Connection,
+    connect: impl Future<Output = Result<Server, ConnectError>>,
     resources: &'static [Resource],
     node_name: String,
-    rest: RestMetrics,
     wakes: Sender<Wake>,
     events: Queue,
 ) -> Result<()> {
     let runtime: Runtime = Builder::new_current_thread().enable_all().build().context("can't start tokio")?;
-    let (timing, odd) = environment::timing(|name| env::var(name).ok());
-    odd.iter().for_each(|odd| warn!("{odd}"));
-    let connect = Server::connect(connection, timing, move |exchange| rest.requested(exchange));
     let server = runtime.block_on(connect)?;
+    if let Some(doubt) = runtime.block_on(server.doubt()) {
+        error!(err = doubt, "The service account is incomplete");
+    }
     let work = async move {
         let follow = api::follow_only(resources, &server, &node_name, |news| tell(news, &wakes));
         tokio::join!(follow, events.post(&server, Patience::default()));
@@ -107,7 +105,12 @@ fn follow_api(
 fn tell(news: News, wakes: &Sender<Wake>) -> ControlFlow<()> {
     match news {
         News::Batch(batch) => return deliver(batch, wakes),
-        News::Listed(resource) => info!(v = 3, resource = %resource, "Caches are synced"),
+        News::Listed(resource) => {
+            info!(v = 3, resource = %resource, "Caches are synced");
+            if resource == Resource::Node && wakes.send(Wake::NodeListed).is_err() {
+                return ControlFlow::Break(());
+            }
+        }
         News::Trouble { resource, failure, retry_in } => {
             warn!(resource = %resource, err = %failure, retryIn = ?retry_in, "Watching failed; what is known stays");
         }

@@ -25,6 +25,8 @@ use crate::node::ThisNode;
 pub(crate) enum Wake {
     /// The cluster changed.
     Changed(Batch),
+    /// The Node has been looked for, and was told of if it exists.
+    NodeListed,
     /// The process is to end. The rules stay.
     Shutdown,
     /// The process is to end with this error. The rules stay.
@@ -47,7 +49,7 @@ const MOST_AT_ONCE: usize = 1000;
 /// as a whole or not at all, so nothing is left half done.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Begins with everything that existed at the start, and runs until told to end, or until nobody is
+/// Begins with what was told before it, and runs until told to end, or until nobody is
 /// left to tell. Each family has a thread of its own: a slow tool of one does not delay the other.
 pub(crate) fn run<T: Tables + Send + 'static>(
     initial: Batch,
@@ -91,6 +93,7 @@ fn distribute(
         drop(shared);
         batch = match wakes.recv() {
             Ok(Wake::Changed(batch)) => batch,
+            Ok(Wake::NodeListed) => Batch::default(),
             Ok(Wake::Shutdown) | Err(_) => return Ok(()),
             Ok(Wake::Failed(error)) => return Err(error),
         };

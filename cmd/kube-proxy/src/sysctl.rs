@@ -45,7 +45,11 @@ fn set_conntrack_entries(config: &Config) -> Result<()> {
 /// # Errors
 /// The setting could not be written.
 pub(crate) fn route_localnet() -> Result<()> {
-    set(ROUTE_LOCALNET, 1)
+    if !get(ROUTE_LOCALNET).is_ok_and(|current| current == 1) {
+        info!(v = 1, name = ROUTE_LOCALNET, value = 1, "Changed sysctl");
+        write(&proc_path(ROUTE_LOCALNET), 1)?;
+    }
+    Ok(())
 }
 
 /// Whether conntrack accepts out-of-window packets; not if that cannot be told.
@@ -74,6 +78,7 @@ fn set_max(max: u64) -> Result<()> {
         error!(entry = CONNTRACK_MAX, value = max, "Sysctl belongs to another network namespace");
         return Ok(());
     }
+    info!(nfConntrackMax = max, "Setting nf_conntrack_max");
     set(CONNTRACK_MAX, max)?;
     let buckets = max / 4;
     let current: u64 = read(Path::new(HASH_SIZE))?;

@@ -47,6 +47,7 @@ pub enum Gate {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Gates {
     explicit: BTreeMap<String, bool>,
+    defaults: BTreeMap<&'static str, bool>,
 }
 
 /// Something that an administrator should hear about a gate.
@@ -95,10 +96,18 @@ impl Gates {
         for (name, &value) in explicit {
             notices.extend(look(name, value)?);
         }
-        Ok((Self { explicit: explicit.clone() }, notices))
+        Ok((Self { explicit: explicit.clone(), defaults: BTreeMap::new() }, notices))
     }
 
-    /// Whether the feature is on: as set, else as `AllAlpha` or `AllBeta` say for its stage, else its default.
+    /// The same with another default of a gate, for where it is not set.
+    #[must_use]
+    pub fn with_default(mut self, gate: Gate, value: bool) -> Self {
+        self.defaults.insert(gate.name(), value);
+        self
+    }
+
+    /// Whether the feature is on: as set, else by its other default, else as `AllAlpha` or `AllBeta` say for its stage,
+    /// else its default.
     #[must_use]
     pub fn is_enabled(&self, gate: Gate) -> bool {
         let name = gate.name();
@@ -108,7 +117,7 @@ impl Gates {
             Stage::Beta => self.explicit.get("AllBeta"),
             Stage::Ga | Stage::Deprecated => None,
         };
-        *self.explicit.get(name).or(stage).unwrap_or(&group.default)
+        *self.explicit.get(name).or(self.defaults.get(name)).or(stage).unwrap_or(&group.default)
     }
 
     /// The gates that were set, by name.

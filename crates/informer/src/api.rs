@@ -39,7 +39,7 @@ pub use event::Status;
 pub use failure::Failure;
 pub use resource::Resource;
 pub use server::{Exchange, Server};
-pub use timing::{Timing, Versions};
+pub use timing::{Initial, Timing, Versions};
 
 use crate::change::{Batch, Change};
 use resource::Selection;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Result, bail, ensure};
 use e2e::apiserver::{ApiServer, Fault, Kind, Options, Rule, Verb};
 use e2e::wait;
-use informer::api::{Connection, Exchange, Failure, Growth, News, Server, Timing, Versions, follow};
+use informer::api::{Connection, Exchange, Failure, Growth, Initial, News, Server, Timing, Versions, follow};
 use informer::change::Change;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -106,6 +106,7 @@ pub(crate) fn hurried() -> Timing {
         connect: Duration::from_secs(1),
         answer: Duration::from_secs(2),
         silence: Duration::from_secs(1),
+        initial: Initial::Stream,
         versions: Versions::All,
         ping_interval: Duration::from_millis(200),
         ping_timeout: Duration::from_millis(300),

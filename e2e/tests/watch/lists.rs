@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use e2e::apiserver::{Fault, Kind, Options, Rule, Verb};
-use informer::api::{Exchange, Timing, Versions};
+use informer::api::{Exchange, Initial, Timing, Versions};
 use serde_json::json;
 
 use crate::consumer::{ALL, Consumer, Stage, connection, hurried};
@@ -45,6 +45,28 @@ fn http2_can_be_left_alone() {
     consumer.until_synced();
     consumer.until_known(&ALL);
     assert!(stage.server.seen().iter().all(|seen| !seen.is_http2));
+}
+
+#[test]
+fn streams_can_be_left_alone() {
+    let stage = Stage::new(Options::default());
+    let kubeconfig = stage.server.write_kubeconfig(stage.folder.path()).unwrap();
+    let timing = Timing { initial: Initial::List, ..hurried() };
+    let consumer = Consumer::start(connection(&kubeconfig), timing);
+    consumer.until_synced();
+    consumer.until_known(&ALL);
+    stage.until_watched();
+    // Nor after the server has forgotten where the watches were.
+    stage.server.stop();
+    stage.server.set(service("web", 7)).unwrap();
+    stage.server.compact();
+    stage.server.resume().unwrap();
+    consumer.until("the relist succeeds", |told| told.known["Service demo/web"] == "10.0.0.7");
+    assert!(consumer.told().deletions().is_empty());
+    for kind in [Kind::Node, Kind::Service, Kind::EndpointSlice] {
+        assert_eq!(stage.count(kind, Verb::Stream), 0, "{kind:?}");
+    }
+    assert!(stage.count(Kind::Service, Verb::List) >= 2);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use config::address;
 const MAX_LEVEL: u32 = 0x7fff_ffff;
 
 /// `1 t T true TRUE True 0 f F false FALSE False`.
-pub(super) fn boolean(text: &str) -> Result<bool, String> {
+pub(crate) fn boolean(text: &str) -> Result<bool, String> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),

@@ -78,6 +78,8 @@ pub(super) struct Loaded {
     pub(super) proxy: Option<Intercept>,
     /// When one of these changes, everything is to be read again.
     pub(super) files: Vec<PathBuf>,
+    /// What is not as it should be, and can still work.
+    pub(super) doubt: Option<String>,
 }
 
 /// Reads everything that counts at this moment.
@@ -104,7 +106,7 @@ pub(super) async fn load(connection: &Connection) -> Result<Loaded, ConnectError
 fn anonymous(master: &str) -> Result<Loaded, ConnectError> {
     let config = kube::Config::new(url(master, "http")?);
     let proxy = proxy_of_environment(&config.cluster_url);
-    Ok(Loaded { config, proxy, files: Vec::new() })
+    Ok(Loaded { config, proxy, files: Vec::new(), doubt: None })
 }
 
 async fn from_kubeconfig(path: &Path, master: Option<&str>) -> Result<Loaded, ConnectError> {
@@ -146,7 +148,7 @@ async fn from_kubeconfig(path: &Path, master: Option<&str>) -> Result<Loaded, Co
         None => proxy_of_environment(&config.cluster_url),
     };
     read_token(&mut config.auth_info)?;
-    Ok(Loaded { config, proxy, files })
+    Ok(Loaded { config, proxy, files, doubt: None })
 }
 
 /// The cluster and the user of the current context, as far as they are there.
@@ -174,10 +176,14 @@ fn in_cluster() -> Result<Loaded, ConnectError> {
     let [token, ca] = ["token", "ca.crt"].map(|name| Path::new(SERVICE_ACCOUNT).join(name));
     config.auth_info.token_file = Some(token.display().to_string());
     read_token(&mut config.auth_info)?;
-    // Without it the roots of the system count, as client-go has it.
-    config.root_cert = certificates(&ca).ok();
+    let certificates = certificates(&ca);
+    let doubt = certificates
+        .as_ref()
+        .err()
+        .map(|error| format!("{}: {error}; the authorities of the system are trusted instead", ca.display()));
+    config.root_cert = certificates.ok();
     let proxy = proxy_of_environment(&config.cluster_url);
-    Ok(Loaded { config, proxy, files: vec![token, ca] })
+    Ok(Loaded { config, proxy, files: vec![token, ca], doubt })
 }
 
 fn certificates(path: &Path) -> Result<Vec<Vec<u8>>, rustls::pki_types::pem::Error> {

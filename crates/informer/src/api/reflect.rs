@@ -31,7 +31,7 @@ struct Deaf;
 /// Follows what is selected until nobody listens any more.
 pub(super) async fn reflect(server: &Server, selection: Selection, news: Sender<News>) {
     let backoff = Backoff::new(server.timing().backoff);
-    let watch = Watch::new(selection.resource);
+    let watch = Watch::new(selection.resource, server.timing().initial);
     let mut reflector = Reflector { server, selection, news, watch, backoff, is_told: false };
     while reflector.turn().await.is_ok() {}
 }

@@ -66,6 +66,7 @@ struct Live {
     /// `name:port` of the server.
     host: String,
     stamps: Vec<(PathBuf, Option<Stamp>)>,
+    doubt: Option<String>,
     /// The server did not accept the credentials.
     is_refused: bool,
 }
@@ -95,6 +96,12 @@ impl Server {
         let live = tokio::sync::Mutex::new(live);
         let observe = Box::new(observe);
         Ok(Self { shared: Arc::new(Shared { connection, timing, observe, bucket, live }) })
+    }
+
+    /// What is not as it should be with the files that were read last, and can still work: a Pod's service account without
+    /// certificate authority.
+    pub async fn doubt(&self) -> Option<String> {
+        self.shared.live.lock().await.doubt.clone()
     }
 
     /// Sends a request with a path for its URI and reads the whole answer, for what is small.
@@ -251,7 +258,7 @@ impl Live {
             let url = &loaded.config.cluster_url;
             let port = url.port_u16().unwrap_or(if url.scheme_str() == Some("http") { 80 } else { 443 });
             let host = format!("{}:{port}", url.host().unwrap_or_default());
-            Ok(Self { client, host, stamps, is_refused: false })
+            Ok(Self { client, host, stamps, doubt: loaded.doubt, is_refused: false })
         };
         let made = tokio::task::spawn_blocking(make).await;
         made.map_err(|error| ConnectError::Setup(error.to_string()))?

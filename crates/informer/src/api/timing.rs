@@ -22,12 +22,23 @@ pub struct Timing {
     /// Between two bytes of an answer that is not expected to pause: a list, the beginning of a
     /// watch, and any watch over HTTP/1, which has no pings but gets a bookmark about every minute.
     pub silence: Duration,
+    /// How to ask for everything there is.
+    pub initial: Initial,
     /// The versions of HTTP to offer, with TLS; without, it is HTTP/1 always.
     pub versions: Versions,
     /// HTTP/2: between two pings; none are sent if it is zero.
     pub ping_interval: Duration,
     /// HTTP/2: until a ping is answered; then the connection is dead.
     pub ping_timeout: Duration,
+}
+
+/// How to ask for everything there is; the feature gate `WatchListClient`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Initial {
+    /// By a watch that begins with it, and by a list where the server refuses that.
+    Stream,
+    /// By a list.
+    List,
 }
 
 /// Versions of HTTP.
@@ -49,6 +60,7 @@ impl Default for Timing {
             connect: Duration::from_secs(30),
             answer: Duration::from_secs(60),
             silence: Duration::from_secs(75),
+            initial: Initial::Stream,
             versions: Versions::All,
             ping_interval: Duration::from_secs(30),
             ping_timeout: Duration::from_secs(15),

@@ -12,6 +12,7 @@ use super::gathered::Gathered;
 use super::known::Known;
 use super::list;
 use super::resource::Resource;
+use super::timing::Initial;
 use crate::change::Batch;
 
 #[cfg(test)]
@@ -50,6 +51,7 @@ pub(super) type Line = Result<(), Failure>;
 #[derive(Debug)]
 pub(super) struct Watch {
     resource: Resource,
+    initial: Initial,
     known: Known,
     ask: Ask,
     /// A list that is not complete yet.
@@ -62,11 +64,15 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(resource: Resource) -> Self {
+    pub(super) fn new(resource: Resource, initial: Initial) -> Self {
         Self {
             resource,
+            initial,
             known: Known::default(),
-            ask: Ask::Stream,
+            ask: match initial {
+                Initial::Stream => Ask::Stream,
+                Initial::List => Ask::ListAny,
+            },
             gathered: Gathered::default(),
             reached: String::new(),
             has_heard: false,
@@ -176,10 +182,10 @@ impl Watch {
             }
             // Whatever the list stumbles over, the stream may not, and the other way round.
             (Ask::Stream | Ask::ListAny | Ask::ListLatest | Ask::ListContinued(_), _) => {
-                (Ask::Stream, back_off(failure))
+                (self.anew(), back_off(failure))
             }
             (Ask::Probe | Ask::Watch(_), failure) if loses_thread(failure) => {
-                (Ask::Stream, back_off(failure))
+                (self.anew(), back_off(failure))
             }
             // Who may not list may watch perhaps.
             (Ask::Probe, Failure::Refused(status)) if !is_transient(status) => {
@@ -193,6 +199,14 @@ impl Watch {
         };
         self.ask = ask;
         pause
+    }
+
+    /// What to ask for everything there is.
+    fn anew(&self) -> Ask {
+        match self.initial {
+            Initial::Stream => Ask::Stream,
+            Initial::List => self.list(),
+        }
     }
 
     fn list(&self) -> Ask {

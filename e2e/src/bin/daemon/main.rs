@@ -12,6 +12,7 @@ mod object;
 mod outage;
 mod pages;
 mod server;
+mod service_account;
 mod stage;
 mod start;
 mod swap;
@@ -55,7 +56,7 @@ type Story = Box<dyn FnOnce() -> Result<()> + Send>;
 const PARALLEL: usize = 4;
 
 /// Stories to which the backend does not matter. The long ones first.
-const STORIES: [(&str, Once); 14] = [
+const STORIES: [(&str, Once); 17] = [
     ("a Node that never comes", node::never_comes),
     ("a Node that comes late", node::comes_late),
     ("a Node that changes", node::changes),
@@ -63,10 +64,13 @@ const STORIES: [(&str, Once); 14] = [
     ("the name of the Node", node::name),
     ("kubeadm's ConfigMap and DaemonSet", deployment::kubeadm),
     ("kind's ConfigMap", deployment::kind),
+    ("a service account that rotates", service_account::rotates),
+    ("a service account that is incomplete", service_account::is_incomplete),
     ("--init-only", start::init_only),
     ("a host without ip6tables", start::without_ipv6),
     ("a host without iptables", start::without_iptables),
     ("/healthz and /livez", pages::health),
+    ("Services that may not be read", pages::without_services),
     ("a health-check node port", pages::node_port),
     ("/metrics, /proxyMode and /configz", pages::metrics),
     ("command lines that end at once", command_line::ends),

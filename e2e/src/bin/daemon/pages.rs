@@ -5,8 +5,8 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result, ensure};
-use e2e::apiserver::Kind;
-use e2e::backend::Backend;
+use e2e::apiserver::{Fault, Kind, Rule, Verb};
+use e2e::backend::{Backend, Family};
 use e2e::page::Page;
 use e2e::wait;
 use serde_json::Value;
@@ -92,6 +92,42 @@ fn json(stage: &Stage, address: &str, path: &str) -> Result<(u16, Value)> {
     ensure!(page.header("content-type") == "application/json", "{page:?}");
     ensure!(page.header("x-content-type-options") == "nosniff", "{page:?}");
     Ok((page.code, serde_json::from_str(&page.body).with_context(|| format!("JSON: {page:?}"))?))
+}
+
+/// Where Services may not be read, the servers tell so from the start, and no rule is written until they can be.
+pub(crate) fn without_services() -> Result<()> {
+    let mut stage = Stage::new(Backend::Nft)?;
+    stage.set(object::NODE)?;
+    stage.set(&object::service("web", 10, 11))?;
+    for verb in [Verb::Stream, Verb::List, Verb::Watch] {
+        let message =
+            "services is forbidden: User \"system:serviceaccount:kube-system:kube-proxy\" cannot list";
+        let fault = Fault::Refuse { code: 403, reason: "Forbidden", message, retry_after: None };
+        stage.server.script(Rule { kind: Kind::Service, verb, times: u32::MAX, fault });
+    }
+    stage.start(CONFIG, &[])?;
+    let told = told_without_services(&stage);
+    stage.explained(told)?;
+    stage.stop()
+}
+
+fn told_without_services(stage: &Stage) -> Result<()> {
+    wait::until(PATIENCE, || told(stage, true))?;
+    let refused = "rest_client_requests_total{code=\"403\",host=\"127.0.0.1:6443\",method=\"GET\"}";
+    wait::until(PATIENCE, || {
+        let metrics = stage.page(METRICS, "/metrics")?;
+        ensure!(metrics.body.contains(refused), "{}", metrics.body);
+        Ok(())
+    })?;
+    // The canary is there before any rule.
+    stage.rules_hold(Family::V6, ":KUBE-PROXY-CANARY", true)?;
+    for family in Family::ALL {
+        stage.rules_hold(family, ":KUBE-SERVICES", false)?;
+    }
+    stage.says("cannot list", 1)?;
+    stage.server.clear_script();
+    stage.commits(1)?;
+    stage.rules_hold(Family::V4, "10.244.0.11:8080", true)
 }
 
 /// The count of endpoints on this node, in each family, as they come and go.

@@ -8,6 +8,7 @@ use super::{Ask, Failure, Pause, Shortness, Watch};
 use crate::api::event::Status;
 use crate::api::list::Metadata;
 use crate::api::resource::Resource;
+use crate::api::timing::Initial;
 use crate::change::Change;
 
 const BACK_OFF: Pause = Pause::BackOff(None);
@@ -65,7 +66,7 @@ fn brief(watch: &mut Watch) -> Vec<String> {
 
 /// A watch that has told of `a` and `b` at version 20.
 fn synced() -> Watch {
-    let mut watch = Watch::new(Resource::Services);
+    let mut watch = Watch::new(Resource::Services, Initial::Stream);
     for line in
         [event("ADDED", &service("a", 11)), event("ADDED", &service("b", 7)), end_of_initial_events(20)]
     {
@@ -81,7 +82,7 @@ fn watch_from(version: &str) -> Ask {
 
 #[test]
 fn a_stream_tells_when_it_is_complete() {
-    let mut watch = Watch::new(Resource::Services);
+    let mut watch = Watch::new(Resource::Services, Initial::Stream);
     assert_eq!(*watch.ask(), Ask::Stream);
     for line in [
         event("ADDED", &service("a", 11)),
@@ -104,7 +105,7 @@ fn a_stream_tells_when_it_is_complete() {
 
 #[test]
 fn pages_are_one_list() {
-    let mut watch = Watch::new(Resource::Services);
+    let mut watch = Watch::new(Resource::Services, Initial::Stream);
     assert_eq!(watch.failed(&refused(422)), Pause::None);
     assert_eq!(*watch.ask(), Ask::ListAny);
     watch.item(service("a", 1).as_bytes());
@@ -151,7 +152,7 @@ fn what_follows_a_failure() {
         (silent.clone(), (Ask::ListAny, BACK_OFF)),
         (unreachable.clone(), (Ask::Stream, BACK_OFF)),
     ] {
-        let mut watch = Watch::new(Resource::Services);
+        let mut watch = Watch::new(Resource::Services, Initial::Stream);
         let pause = watch.failed(&failure);
         assert_eq!((watch.ask().clone(), pause), expected, "first list: {failure}");
     }
@@ -177,9 +178,24 @@ fn what_follows_a_failure() {
 }
 
 #[test]
+fn without_streams_everything_is_listed() {
+    let mut watch = Watch::new(Resource::Services, Initial::List);
+    assert_eq!(*watch.ask(), Ask::ListAny);
+    assert_eq!(watch.failed(&Failure::Cut(String::new())), BACK_OFF);
+    assert_eq!(*watch.ask(), Ask::ListAny);
+    watch.page(page("20", "")).unwrap();
+    assert_eq!(*watch.ask(), watch_from("20"));
+    assert_eq!(watch.failed(&told(410)), BACK_OFF);
+    assert_eq!(*watch.ask(), Ask::ListLatest);
+    watch.page(page("30", "token")).unwrap();
+    watch.failed(&refused(410));
+    assert_eq!(*watch.ask(), Ask::ListLatest);
+}
+
+#[test]
 fn retry_after_is_passed_on() {
     let asked = Failure::Refused(status(429).with_retry_after(Some(7)));
-    let pause = Watch::new(Resource::Services).failed(&asked);
+    let pause = Watch::new(Resource::Services, Initial::Stream).failed(&asked);
     assert_eq!(pause, Pause::BackOff(Some(Duration::from_secs(7))));
 }
 
@@ -195,7 +211,7 @@ fn the_end_of_a_watch() {
     watch.probed("25").unwrap();
     assert_eq!(*watch.ask(), watch_from("25"));
 
-    let mut unsynced = Watch::new(Resource::Services);
+    let mut unsynced = Watch::new(Resource::Services, Initial::Stream);
     assert_eq!(unsynced.ended(Shortness::Full), BACK_OFF);
     assert_eq!(*unsynced.ask(), Ask::ListAny);
 }
@@ -238,7 +254,7 @@ fn complaints_come_with_changes_only() {
 fn lines_that_are_no_events() {
     let failure = synced().line(b"<html>").unwrap_err();
     assert!(matches!(failure, Failure::Garbled(_)));
-    assert!(Watch::new(Resource::Services).page(page("", "")).is_err());
+    assert!(Watch::new(Resource::Services, Initial::Stream).page(page("", "")).is_err());
 }
 
 /// Something that comes in, whatever was asked.
@@ -259,7 +275,7 @@ proptest! {
     /// Whatever came before, after the next complete list one knows that list and nothing else.
     #[test]
     fn any_history_ends_in_what_the_server_says(inputs in prop::collection::vec(input(), 0..40), version in 1..60_u64) {
-        let mut watch = Watch::new(Resource::Services);
+        let mut watch = Watch::new(Resource::Services, Initial::Stream);
         let mut known = std::collections::BTreeSet::new();
         let mut follow = |watch: &mut Watch| {
             for change in brief(watch) {
