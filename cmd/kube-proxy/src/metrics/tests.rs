@@ -1,5 +1,6 @@
 //! What recording does to values, read as a scraper reads them.
 
+mod observability;
 mod reference;
 mod table;
 
