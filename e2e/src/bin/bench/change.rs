@@ -10,6 +10,7 @@ use crate::node::Node;
 use crate::object::{PORT, service, slice};
 use crate::rules::Rules;
 use crate::scale::{cluster_ip, pod_ip};
+use crate::tables::Tables;
 
 /// So many Services change in a burst.
 const BURST: usize = 100;
@@ -20,12 +21,21 @@ const LONE: usize = UNTOUCHED + BURST;
 
 /// What changes are measured on.
 pub(crate) struct Scene<'a> {
-    pub(crate) node: &'a Node,
-    pub(crate) rules: &'a Rules,
-    pub(crate) runs: usize,
+    node: &'a Node,
+    rules: &'a Rules,
+    runs: usize,
+    /// The same rules where no daemon is: it would notice that somebody else writes.
+    twin: Tables,
 }
 
 impl Scene<'_> {
+    /// Makes what is needed besides the node, whose rules these are.
+    pub(crate) fn new<'a>(node: &'a Node, rules: &'a Rules, runs: usize) -> Result<Scene<'a>> {
+        let twin = Tables::new(node.backend)?;
+        twin.restore(&rules.input(node.backend))?;
+        Ok(Scene { node, rules, runs, twin })
+    }
+
     /// One endpoint is replaced by another one.
     pub(crate) fn endpoint(&self, daemon: &mut Daemon) -> Result<Vec<Figure>> {
         let scale = self.node.scale;
@@ -81,7 +91,7 @@ impl Scene<'_> {
         let by_hand = self.many_again()?;
         let (mut floor, mut took, mut syncs) = (Vec::new(), Vec::new(), Vec::new());
         for run in 0..self.runs.div_ceil(2) {
-            floor.push(self.node.restore(&by_hand)?);
+            floor.push(self.twin.restore(&by_hand)?);
             daemon.rest()?;
             let begin = daemon.now();
             for number in UNTOUCHED..UNTOUCHED + BURST {
@@ -121,7 +131,7 @@ impl Scene<'_> {
     /// Writes the chain of one endpoint again as it is.
     fn no_op(&self) -> Result<Duration> {
         let chain = self.rules.endpoint(&destination(0))?;
-        self.node.restore(&self.rules.again(&[chain]))
+        self.twin.restore(&self.rules.again(&[chain]))
     }
 
     /// Writes the chains of many Services, and one of their endpoints each, again as they are.

@@ -133,10 +133,10 @@ impl Drop for Daemon {
 fn command(node: &Node, folder: &TempDir, flags: &[&str]) -> Result<Command> {
     let config = folder.path().join("config.yaml");
     fs::write(&config, node.config()).context("write the configuration")?;
-    let mut command = node.netns.command("setpriv");
+    let mut command = node.tables.netns.command("setpriv");
     command.args(["--pdeathsig", "KILL", "--"]).arg(binary()?).arg("--config").arg(config);
     command.args(["--hostname-override", NODE]).args(flags);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-    node.tools.equip(&mut command);
+    node.tables.tools.equip(&mut command);
     Ok(command)
 }

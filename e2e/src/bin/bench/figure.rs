@@ -151,6 +151,15 @@ impl Figure {
         self.floor.as_ref().map(|floor| self.median() / median(&floor.values))
     }
 
+    /// How many times as much this is as another figure, and its floor as the other's.
+    pub(crate) fn since(&self, other: &Figure, what: What, at: (Scale, Backend)) -> Figure {
+        let floor = self.floor.as_ref().zip(other.floor.as_ref()).map(|(floor, other)| Floor {
+            what: floor.what.clone(),
+            values: vec![median(&floor.values) / median(&other.values)],
+        });
+        Figure::new(what, vec![self.median() / other.median()], floor, at)
+    }
+
     /// Whether it is as it should be; absent where nothing is wanted.
     pub(crate) fn is_met(&self) -> Option<bool> {
         let met = |goal: &Goal| match *goal {

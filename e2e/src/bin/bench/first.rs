@@ -17,7 +17,7 @@ const SETTLED: Duration = Duration::from_secs(3);
 
 /// A daemon on a node without rules, when it has written all.
 pub(crate) fn run(node: &Node) -> Result<(Daemon, Sync)> {
-    node.reset()?;
+    node.tables.reset()?;
     let mut daemon = Daemon::start(node)?;
     let sync = daemon.next_sync()?;
     ensure!(sync.rendered == node.scale.services, "the first sync has {} service ports", sync.rendered);
@@ -29,9 +29,9 @@ pub(crate) fn measure(node: &Node, rules: &Rules, runs: usize) -> Result<Vec<Fig
     let input = rules.input(node.backend);
     let (mut floor, mut syncs, mut done, mut settled) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..runs {
-        node.reset()?;
-        floor.push(node.restore(&input)?);
-        ensure!(node.save()?.1 == *rules, "the input by hand leads to other rules");
+        node.tables.reset()?;
+        floor.push(node.tables.restore(&input)?);
+        ensure!(node.tables.save()?.1 == *rules, "the input by hand leads to other rules");
         let (daemon, sync) = run(node)?;
         done.push(daemon.usage()?);
         syncs.push(sync);

@@ -17,6 +17,8 @@ mod machine;
 
 mod report;
 
+mod tables;
+
 mod node;
 mod sync;
 mod usage;
@@ -157,7 +159,7 @@ fn session(request: &Request, backend: Backend) -> Result<Session> {
     }
     let node = Node::new(scale, backend)?;
     let (mut daemon, _) = first::run(&node)?;
-    let rules = node.save()?.1;
+    let rules = node.tables.save()?.1;
     done(&format!("{} chains and {} rules", rules.count().0, rules.count().1));
     if wants("first-sync") {
         daemon.stop()?;
@@ -171,7 +173,7 @@ fn session(request: &Request, backend: Backend) -> Result<Session> {
         (daemon, figures) = (last, [figures, measured].concat());
         done("restart");
     }
-    let scene = Scene { node: &node, rules: &rules, runs: quick };
+    let scene = Scene::new(&node, &rules, quick)?;
     let changes: [(&str, Change<'_>); 3] =
         [("endpoint", Scene::endpoint), ("service", Scene::service), ("burst", Scene::burst)];
     for (row, measure) in changes.into_iter().filter(|(row, _)| wants(row)) {

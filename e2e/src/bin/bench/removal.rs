@@ -12,15 +12,15 @@ pub(crate) fn measure(node: &Node, rules: &Rules, runs: usize) -> Result<Vec<Fig
     let (input, removal) = (rules.input(node.backend), rules.removal(node.backend));
     let (mut floor, mut took) = (Vec::new(), Vec::new());
     for _ in 0..runs {
-        node.reset()?;
-        node.restore(&input)?;
-        floor.push(node.restore(&removal)?);
-        ensure!(node.save()?.1.count().0 == 0, "the removal by hand leaves chains");
-        node.reset()?;
-        node.restore(&input)?;
+        node.tables.reset()?;
+        node.tables.restore(&input)?;
+        floor.push(node.tables.restore(&removal)?);
+        ensure!(node.tables.save()?.1.count().0 == 0, "the removal by hand leaves chains");
+        node.tables.reset()?;
+        node.tables.restore(&input)?;
         took.push(Daemon::clean_up(node)?);
         // KUBE-FIREWALL is the kubelet's as well, and canaries in mangle stay as upstream leaves them.
-        let left = node.save()?.1.count().0;
+        let left = node.tables.save()?.1.count().0;
         ensure!(left <= 2, "--cleanup leaves {left} chains");
     }
     let floor = Floor::new("the same by hand", floor);

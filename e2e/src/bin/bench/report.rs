@@ -63,25 +63,25 @@ impl Report {
         self.sessions.sort_by(|one, other| (one.scale, &other.backend).cmp(&(other.scale, &one.backend)));
     }
 
-    /// How first syncs grow from the smallest of the usual clusters on.
+    /// How first syncs grow from the smallest of the usual clusters on, and how the tools alone do.
     fn compare(&mut self) {
+        let smallest = Scale::of(1_000);
         for backend in Backend::ALL {
-            let name = backend.to_string();
-            let Some(small) = self.first_sync(Scale::of(1_000), &name) else { continue };
-            for session in self.sessions.iter_mut().filter(|session| session.backend == name) {
+            let of_backend = |session: &&mut Session| session.backend == backend.to_string();
+            let Some(small) = self.sessions.iter_mut().find(|one| of_backend(one) && one.scale == smallest)
+            else {
+                continue;
+            };
+            let Some(small) = small.figure(What::FirstSync).cloned() else { continue };
+            for session in self.sessions.iter_mut().filter(of_backend) {
                 session.figures.retain(|figure| figure.what != What::Growth);
-                let is_compared = session.scale.is_usual() && session.scale != Scale::of(1_000);
+                let is_compared = session.scale.is_usual() && session.scale != smallest;
                 if let Some(first) = session.figure(What::FirstSync).filter(|_| is_compared) {
-                    let growth = vec![first.median() / small];
-                    session.figures.push(Figure::new(What::Growth, growth, None, (session.scale, backend)));
+                    let growth = first.since(&small, What::Growth, (session.scale, backend));
+                    session.figures.push(growth);
                 }
             }
         }
-    }
-
-    fn first_sync(&self, scale: Scale, backend: &str) -> Option<f64> {
-        let session = self.sessions.iter().find(|one| one.scale == scale && one.backend == backend)?;
-        session.figure(What::FirstSync).map(Figure::median)
     }
 
     /// The table.

@@ -11,7 +11,7 @@ pub(crate) fn measure(node: &Node, mut daemon: Daemon, runs: usize) -> Result<(D
     let (mut floor, mut syncs) = (Vec::new(), Vec::new());
     for _ in 0..runs {
         daemon.stop()?;
-        floor.push(node.save()?.0);
+        floor.push(node.tables.save()?.0);
         daemon = Daemon::start(node)?;
         syncs.push(daemon.next_sync()?);
     }
