@@ -30,6 +30,8 @@ pub struct FakeTables {
     pub commits: Vec<BTreeMap<Table, Chains>>,
     /// How many of the next restores fail.
     pub failures: usize,
+    /// Whether every input is refused, whatever it is, without a word about why.
+    pub is_broken: bool,
     /// Rules that are refused.
     pub poisons: Vec<Poison>,
     /// Chains that rules of somebody else lead to: they cannot be deleted.
@@ -69,6 +71,7 @@ impl FakeTables {
             restored: Vec::new(),
             commits: Vec::new(),
             failures: 0,
+            is_broken: false,
             poisons: Vec::new(),
             in_use: BTreeSet::new(),
             refusals: 0,
@@ -134,6 +137,9 @@ impl Tables for FakeTables {
             self.failures -= 1;
             let (command, text) = ("restore".to_owned(), "told to fail".to_owned());
             return Err(TablesError::Busy { command, text });
+        }
+        if self.is_broken {
+            return Err(self.refuse("told to be broken".to_owned()));
         }
         self.commits.clear();
         let text = String::from_utf8_lossy(input).into_owned();

@@ -71,7 +71,7 @@ const SCENARIOS: [Scenario; 51] = [
     ("A22", V4, endpoint::ended),
     ("A23", V4, endpoint::not_ready),
     ("A24", V4, restore::fails),
-    ("A26", V4, trouble::flushed_rules),
+    ("A26", V4, restore::flushed_rules),
     ("A27", V4, trouble::restart),
     ("A31/A1", V4, endpoint::first_from_the_node),
     ("A31/A2", V4, endpoint::replaced_from_the_node),

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use e2e::backend::{Backend, Family};
+use e2e::command::run;
 use e2e::flow::daemon::Setup;
 use e2e::flow::service::Target::ClusterIp;
 use e2e::flow::service::{Service, pods};
@@ -54,6 +55,30 @@ pub(crate) fn fails_after_writing(family: Family) -> Outcome {
     // The attempt that removes its rules fails as well; the one after it finds nothing to write.
     let commit = stage.daemon.committed(family, before)?;
     check::is_silent(&stage, &senders, 0, commit).map(Some)
+}
+
+/// Somebody flushes the rules, and clients start before they are back: they cannot be written for a while.
+pub(crate) fn flushed_rules(family: Family) -> Outcome {
+    let tool = Tool::new(family)?;
+    let stage = tool.stage()?;
+    let service = Service::new(&pods(&[0]));
+    stage.put(family, &service)?;
+    tool.becomes(Failing::Before)?;
+    let before = stage.daemon.commits(family)?;
+    flush(&stage)?;
+    let senders = stage.clients(&stage.client, family, &service, ClusterIp)?;
+    check::arrives_nowhere(&stage, &senders)?;
+    tool.works()?;
+    let commit = stage.daemon.committed(family, before)?;
+    check::arrives(&stage, &senders, 0, commit).map(Some)
+}
+
+fn flush(stage: &Stage) -> Result<()> {
+    for action in ["-F", "-X"] {
+        let mut flush = stage.node.command(Backend::Nft.program());
+        run(flush.args(["iptables", "-t", "nat", action])).context("flush the rules")?;
+    }
+    Ok(())
 }
 
 /// The iptables-restore of a family that fails as long as it is told to.

@@ -27,32 +27,6 @@ use tempfile::TempDir;
 use crate::Outcome;
 use crate::check;
 
-/// Somebody flushes the rules, and clients start before they are back.
-pub(crate) fn flushed_rules(family: Family) -> Outcome {
-    let config = CONFIG.replace("{minSyncPeriod: 100ms}", "{minSyncPeriod: 100ms, syncPeriod: 2s}");
-    let stage = Stage::start_with(Setup { config, ..Setup::default() })?;
-    let service = Service::new(&pods(&[0]));
-    stage.put(family, &service)?;
-    // Rules are looked for every two seconds; just after such a look there is time.
-    let before = stage.daemon.commits(family)?;
-    flush(&stage)?;
-    stage.daemon.committed(family, before)?;
-    let before = stage.daemon.commits(family)?;
-    flush(&stage)?;
-    let senders = stage.clients(&stage.client, family, &service, ClusterIp)?;
-    check::arrives_nowhere(&stage, &senders)?;
-    let commit = stage.daemon.committed(family, before)?;
-    check::arrives(&stage, &senders, 0, commit).map(Some)
-}
-
-fn flush(stage: &Stage) -> Result<()> {
-    for action in ["-F", "-X"] {
-        let mut flush = stage.node.command(Backend::Nft.program());
-        run(flush.args(["iptables", "-t", "nat", action])).context("flush the rules")?;
-    }
-    Ok(())
-}
-
 /// While the daemon is down, an endpoint is replaced; flows of another service stay as they are.
 pub(crate) fn restart(family: Family) -> Outcome {
     let mut stage = Stage::start("", &[])?;

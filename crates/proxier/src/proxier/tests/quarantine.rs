@@ -216,6 +216,25 @@ fn what_belongs_to_no_service_port_fails_as_a_whole() {
     }
 }
 
+/// A tool that refuses whatever it is fed says nothing about the one Service that changed.
+#[test]
+fn a_broken_tool_is_nobodys_fault() {
+    for layout in [Layout::Single, Layout::Blocks] {
+        let mut stage = Stage::with_layout(Family::V4, layout);
+        stage.apply(&service_with("1"));
+        stage.sync().unwrap();
+        let before = stage.tables.tables.clone();
+        stage.tables.is_broken = true;
+        stage.apply(&service_with("2"));
+        assert!(matches!(stage.sync(), Err(TablesError::Refused { .. })));
+        assert_eq!((stage.proxier.quarantine.len(), &stage.tables.tables), (0, &before));
+        stage.tables.is_broken = false;
+        let report = stage.sync().unwrap();
+        assert_eq!((report.refused.len(), report.quarantined), (0, 0));
+        assert_ne!(stage.tables.tables, before);
+    }
+}
+
 /// Where our chains are gone, a change is refused, but not for its own sake.
 #[test]
 fn a_flush_that_nobody_noticed_is_nobodys_fault() {
