@@ -297,6 +297,10 @@ impl<T: Tables> FamilySync<T> {
 
     /// Conntrack entries are looked at after the rules are there, by a thread of its own.
     fn look_after_flows(&mut self, report: &Report, clock: fn() -> Instant) {
+        // The rules of a service port that is left out are not what the world says, until it is accepted.
+        if !report.refused.is_empty() || !report.accepted.is_empty() {
+            self.remember(Cause::AfterFailure);
+        }
         let cause = std::mem::replace(&mut self.cause, Cause::Incremental);
         let Some(flows) = &self.flows else { return };
         let begin = clock();
