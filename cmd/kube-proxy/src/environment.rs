@@ -61,6 +61,10 @@ pub(crate) fn timing(gates: &Gates, variable: impl Fn(&str) -> Option<String>) -
             Err(_) => odd.push(Odd::Seconds { variable: name, value }),
         }
     }
+    // None is the default to clients in Go, not a ping that nobody can answer in time.
+    if timing.ping_timeout.is_zero() {
+        timing.ping_timeout = Timing::default().ping_timeout;
+    }
     if variable("DISABLE_HTTP2").is_some_and(|value| !value.is_empty()) {
         timing.versions = Versions::One;
     }
@@ -118,6 +122,7 @@ mod tests {
         assert_eq!(check(&[]), (30, 15, Versions::All, vec![]));
         assert_eq!(check(&[(idle, "5"), (ping, "2")]), (5, 2, Versions::All, vec![]));
         assert_eq!(check(&[(idle, "0"), (ping, "")]), (0, 15, Versions::All, vec![]), "no pings");
+        assert_eq!(check(&[(idle, "5"), (ping, "0")]), (5, 15, Versions::All, vec![]));
         assert_eq!(check(&[("DISABLE_HTTP2", "")]), (30, 15, Versions::All, vec![]));
         assert_eq!(
             check(&[("DISABLE_HTTP2", "false")]),

@@ -141,7 +141,9 @@ impl Server {
     }
 
     async fn send(&self, request: Request<Vec<u8>>, waited: Duration) -> Result<Answer, Failure> {
-        let (client, host) = self.client().await;
+        // New credentials may come from a program or a file system that hangs.
+        let client = tokio::time::timeout(self.shared.timing.answer, self.client()).await;
+        let (client, host) = client.map_err(|_| Failure::Silent(self.shared.timing.answer))?;
         let method = request.method().clone();
         let is_watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
         let sent = request.body().len();
