@@ -157,6 +157,7 @@ impl<T: Tables> FamilySync<T> {
     pub(crate) fn turn(&mut self, clock: fn() -> Instant) {
         self.outlook.health.lock().busy(self.family(), clock());
         self.work(clock);
+        self.outlook.metrics.waited_for_lock(self.tables.lock_wait());
         self.outlook.health.lock().idle(self.family());
     }
 
@@ -244,14 +245,14 @@ impl<T: Tables> FamilySync<T> {
                 self.mended(&report, begin, end);
                 self.look_after_flows(&report, clock);
                 log_success(self.family(), reason, &report, phases, end - begin);
-                self.show(&report, end - begin);
+                self.show(&report, end - begin, phases);
             }
             Err(error) => {
                 self.pace.failed(begin, end);
                 self.remember(Cause::AfterFailure);
                 let failure = failure(&error);
                 self.look_after_attempt(failure);
-                self.outlook.metrics.sync_failed(kind, failure, end - begin);
+                self.outlook.metrics.sync_failed(kind, failure, end - begin, phases);
                 self.log_failure(&error);
             }
         }
@@ -284,9 +285,9 @@ impl<T: Tables> FamilySync<T> {
     }
 
     /// What the outside is told of a sync that succeeded.
-    fn show(&mut self, report: &Report, elapsed: Duration) {
+    fn show(&mut self, report: &Report, elapsed: Duration, phases: Phases) {
         let outlook = &mut self.outlook;
-        outlook.metrics.sync_succeeded(report, elapsed, Timestamp::now());
+        outlook.metrics.sync_succeeded(report, elapsed, phases, Timestamp::now());
         refused::tell(self.proxier.world().family(), report, &outlook.events);
         outlook.health.lock().updated(self.proxier.world().family(), serve::now());
         for error in outlook.node_ports.set(&node_port::checks(self.proxier.world())) {

@@ -27,6 +27,11 @@ impl Phases {
     pub(crate) fn plan(&self, elapsed: Duration) -> Duration {
         elapsed.saturating_sub(self.look + self.jumps + self.restore)
     }
+
+    /// All phases of a sync that took so long, by name, in their order.
+    pub(crate) fn named(&self, elapsed: Duration) -> [(&'static str, Duration); 4] {
+        [("look", self.look), ("jumps", self.jumps), ("plan", self.plan(elapsed)), ("restore", self.restore)]
+    }
 }
 
 /// Tables for one sync.
@@ -87,6 +92,10 @@ impl<T: Tables> Tables for Timed<'_, T> {
         self.phases.restore += took;
         info!(v = 4, ipFamily = %self.family, bytes = input.len(), ?took, "Ran iptables-restore --test");
         result
+    }
+
+    fn lock_wait(&self) -> Duration {
+        self.tables.lock_wait()
     }
 
     fn ensure_canary(&mut self) -> Result<(), TablesError> {

@@ -4,8 +4,10 @@
 #![expect(clippy::disallowed_methods, reason = "the one place that runs the iptables tools")]
 
 mod child;
+mod lock;
 mod verdict;
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufReader, Seek, Write};
@@ -52,6 +54,8 @@ pub struct Iptables {
     features: Features,
     /// The processes of the last restores.
     writers: VecDeque<u32>,
+    /// How long tools have waited for the lock.
+    waited: Cell<Duration>,
 }
 
 impl Iptables {
@@ -60,7 +64,13 @@ impl Iptables {
     pub fn new(suite: Suite, family: Family) -> Self {
         let programs = suite.programs(family);
         let version = version_of(programs.rules);
-        Self { programs, features: Features::of(version.as_ref()), version, writers: VecDeque::new() }
+        Self {
+            programs,
+            features: Features::of(version.as_ref()),
+            version,
+            writers: VecDeque::new(),
+            waited: Cell::default(),
+        }
     }
 
     /// The version, if the tool told one.
@@ -121,7 +131,7 @@ impl Iptables {
             child.wait_with_output()
         };
         let limit = restore_limit(input);
-        let result = within(limit, run);
+        let result = self.in_turn(limit, run);
         self.writers.truncate(WRITERS - 1);
         started.try_iter().for_each(|process| self.writers.push_front(process));
         let output = ended(&command, limit, result)?;
@@ -165,7 +175,19 @@ impl Iptables {
                 Err(error) => io::Error::other(error.to_string()),
             })
         };
-        ended(&format!("{program} {command}"), LOOK_LIMIT, within(LOOK_LIMIT, run))
+        ended(&format!("{program} {command}"), LOOK_LIMIT, self.in_turn(LOOK_LIMIT, run))
+    }
+
+    /// Runs a tool that takes turns with others; only those of the legacy variant have a lock for that.
+    fn in_turn(
+        &self,
+        limit: Duration,
+        work: impl FnOnce() -> io::Result<Output> + Send + 'static,
+    ) -> Result<Output, NoOutput> {
+        match self.layout() {
+            Layout::Single => lock::within(limit, &self.waited, work),
+            Layout::Blocks => within(limit, work),
+        }
     }
 
     pub(crate) fn refused(&self, command: &str, output: &Output) -> TablesError {
@@ -213,6 +235,10 @@ impl Tables for Iptables {
 
     fn wrote(&self, process: u32) -> bool {
         self.writers.contains(&process)
+    }
+
+    fn lock_wait(&self) -> Duration {
+        self.waited.get()
     }
 
     fn ensure_canary(&mut self) -> Result<(), TablesError> {

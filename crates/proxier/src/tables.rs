@@ -5,6 +5,7 @@
 pub mod fake;
 
 use std::io;
+use std::time::Duration;
 
 use crate::chain::Table;
 use crate::jump::Jump;
@@ -33,6 +34,11 @@ pub trait Tables {
     /// restores keep to the answer no.
     fn wrote(&self, _process: u32) -> bool {
         false
+    }
+
+    /// How long the tools have waited for their lock so far. Tables without a lock keep to the answer zero.
+    fn lock_wait(&self) -> Duration {
+        Duration::ZERO
     }
 
     /// Makes sure that the canary chain exists in each of [`CANARY_TABLES`].

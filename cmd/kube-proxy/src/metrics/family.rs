@@ -10,9 +10,15 @@ use informer::object::{EndpointSlice, NamespacedName};
 use jiff::Timestamp;
 use proxier::endpoint;
 use proxier::family::Family;
+use proxier::loss::Loss;
 use proxier::proxier::{Kind, Report};
 
 use super::sync::SyncMetrics;
+use crate::phase::Phases;
+
+/// What a look at the rules found.
+const NOTHING_MISSING: &str = "nothing missing";
+const RULES_MISSING: &str = "rules missing";
 
 /// One family's part of the metrics, and what of the family waits for a sync.
 #[derive(Debug)]
@@ -57,9 +63,13 @@ impl FamilyMetrics {
         self.metrics.rules.backend.with_label_values(&[backend, &self.label]).set(1);
     }
 
-    /// The loop starts. The histogram that dashboards list instances by exists from here on.
+    /// The loop starts. The histogram that dashboards list instances by exists from here on, and counters whose
+    /// first step counts for an alert.
     pub(crate) fn started(&self, now: Timestamp) {
         let _exists = self.metrics.durations.network_programming.with_label_values(&[&self.label]);
+        for found in [NOTHING_MISSING, RULES_MISSING] {
+            let _exists = self.metrics.drift.looks.with_label_values(&[found, &self.label]);
+        }
         self.queued(now);
     }
 
@@ -86,11 +96,24 @@ impl FamilyMetrics {
         self.metrics.changes.endpoints_pending.set(0);
     }
 
+    /// The tools have waited so long for their lock, since the process started.
+    pub(crate) fn waited_for_lock(&self, waited: Duration) {
+        let seconds = self.metrics.lock_wait.with_label_values(&[&self.label]);
+        seconds.inc_by((waited.as_secs_f64() - seconds.get()).max(0.0));
+    }
+
     /// A sync succeeded, which took `elapsed`.
-    pub(crate) fn sync_succeeded(&mut self, report: &Report, elapsed: Duration, now: Timestamp) {
-        self.sync_ended(report.kind, elapsed);
+    pub(crate) fn sync_succeeded(
+        &mut self,
+        report: &Report,
+        elapsed: Duration,
+        phases: Phases,
+        now: Timestamp,
+    ) {
+        self.sync_ended(report.kind, elapsed, phases);
         self.metrics.times.succeeded.with_label_values(&[&self.label]).set(seconds(now));
         self.record_rules(report);
+        report.loss.iter().for_each(|loss| self.record_loss(loss));
         let delays = self.metrics.durations.network_programming.with_label_values(&[&self.label]);
         for trigger in self.in_sync.drain(..) {
             delays.observe(now.duration_since(trigger).as_secs_f64());
@@ -98,8 +121,8 @@ impl FamilyMetrics {
     }
 
     /// A sync failed after `elapsed`. The trigger times that it took in are lost.
-    pub(crate) fn sync_failed(&mut self, kind: Kind, failure: Failure, elapsed: Duration) {
-        self.sync_ended(kind, elapsed);
+    pub(crate) fn sync_failed(&mut self, kind: Kind, failure: Failure, elapsed: Duration, phases: Phases) {
+        self.sync_ended(kind, elapsed, phases);
         self.in_sync.clear();
         if failure == Failure::Restore {
             self.metrics.rules.failures.with_label_values(&[&self.label]).inc();
@@ -109,7 +132,7 @@ impl FamilyMetrics {
         }
     }
 
-    fn sync_ended(&self, kind: Kind, elapsed: Duration) {
+    fn sync_ended(&self, kind: Kind, elapsed: Duration, phases: Phases) {
         let durations = &self.metrics.durations;
         let of_kind = match kind {
             Kind::Full => &durations.full,
@@ -117,6 +140,22 @@ impl FamilyMetrics {
         };
         for histogram in [&durations.all, of_kind] {
             histogram.with_label_values(&[&self.label]).observe(elapsed.as_secs_f64());
+        }
+        for (phase, took) in phases.named(elapsed) {
+            durations.phases.with_label_values(&[phase, &self.label]).observe(took.as_secs_f64());
+        }
+    }
+
+    /// The rules were looked at because somebody was suspected of having changed them.
+    fn record_loss(&self, loss: &Loss) {
+        let drift = &self.metrics.drift;
+        let found = if loss.is_empty() { NOTHING_MISSING } else { RULES_MISSING };
+        drift.looks.with_label_values(&[found, &self.label]).inc();
+        for (what, count) in
+            [("jumps", loss.jumps.len()), ("chains", loss.chains.len()), ("rules", loss.rules)]
+        {
+            let count = u64::try_from(count).expect("what fits in memory fits in 64 bits");
+            drift.mended.with_label_values(&[what, &self.label]).inc_by(count);
         }
     }
 
@@ -132,6 +171,8 @@ impl FamilyMetrics {
         ] {
             gauges.with_label_values(&[by, &self.label]).set(number(count));
         }
+        let blocks = u64::try_from(report.written.commits).expect("what fits in memory fits in 64 bits");
+        rules.blocks.with_label_values(&[&self.label]).inc_by(blocks);
         rules.quarantined.with_label_values(&[&self.label]).set(number(report.quarantined));
     }
 

@@ -2,7 +2,9 @@
 //!
 //! Knows only names, labels and buckets; what is recorded when is `family`.
 
-use prometheus::{GaugeVec, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Result};
+use prometheus::{
+    CounterVec, GaugeVec, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Result,
+};
 
 use super::bucket;
 use super::register::Register;
@@ -16,6 +18,8 @@ pub(super) struct SyncMetrics {
     pub(super) times: Times,
     pub(super) rules: Rules,
     pub(super) changes: Changes,
+    pub(super) drift: Drift,
+    pub(super) lock_wait: CounterVec,
 }
 
 /// How long syncs took, and how long changes waited for them.
@@ -24,6 +28,7 @@ pub(super) struct Durations {
     pub(super) all: HistogramVec,
     pub(super) full: HistogramVec,
     pub(super) partial: HistogramVec,
+    pub(super) phases: HistogramVec,
     pub(super) network_programming: HistogramVec,
 }
 
@@ -44,6 +49,14 @@ pub(super) struct Rules {
     pub(super) partial_failures: IntCounterVec,
     pub(super) no_local_endpoints: IntGaugeVec,
     pub(super) quarantined: IntGaugeVec,
+    pub(super) blocks: IntCounterVec,
+}
+
+/// What others changed of the rules.
+#[derive(Clone, Debug)]
+pub(super) struct Drift {
+    pub(super) looks: IntCounterVec,
+    pub(super) mended: IntCounterVec,
 }
 
 /// Changes of objects: all, and those that no sync has taken in.
@@ -62,6 +75,12 @@ impl SyncMetrics {
             times: Times::new(register)?,
             rules: Rules::new(register)?,
             changes: Changes::new(register)?,
+            drift: Drift::new(register)?,
+            lock_wait: register.seconds_counted_by(
+                "kubeproxy_iptables_lock_wait_seconds_total",
+                "[ALPHA] Seconds that tools of the legacy variant waited for the xtables lock; those of nf_tables need none",
+                FAMILY,
+            )?,
         })
     }
 }
@@ -80,6 +99,12 @@ impl Durations {
             partial: sync(
                 "kubeproxy_sync_partial_proxy_rules_duration_seconds",
                 "[ALPHA] Seconds that syncs took which wrote what differed",
+            )?,
+            phases: register.histograms(
+                "kubeproxy_sync_phase_duration_seconds",
+                "[ALPHA] Seconds that phases of syncs took: look (iptables-save), jumps (iptables), plan (rendering and comparing), restore (iptables-restore)",
+                &["phase", "ip_family"],
+                bucket::sync(),
             )?,
             network_programming: register.histograms(
                 "kubeproxy_network_programming_duration_seconds",
@@ -145,6 +170,28 @@ impl Rules {
                 "kubeproxy_quarantined_service_ports",
                 "[ALPHA] Service ports whose rules are refused, and left out",
                 FAMILY,
+            )?,
+            blocks: register.counters(
+                "kubeproxy_iptables_restore_blocks_total",
+                "[ALPHA] Blocks, each with a COMMIT of its own, in which successful syncs wrote",
+                FAMILY,
+            )?,
+        })
+    }
+}
+
+impl Drift {
+    fn new(register: &Register) -> Result<Self> {
+        Ok(Self {
+            looks: register.counters(
+                "kubeproxy_drift_looks_total",
+                "[ALPHA] Looks at the rules because somebody may have changed them, by what was found",
+                &["found", "ip_family"],
+            )?,
+            mended: register.counters(
+                "kubeproxy_drift_mended_total",
+                "[ALPHA] Jumps and chains that somebody took away, and rules that were written to mend it",
+                &["what", "ip_family"],
             )?,
         })
     }

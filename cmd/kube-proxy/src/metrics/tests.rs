@@ -18,12 +18,15 @@ use informer::object::{AddressType, EndpointSlice, NamespacedName};
 use jiff::Timestamp;
 use prometheus::proto::MetricType;
 use prometheus::{Registry, TextEncoder};
+use proxier::chain::{ChainName, Table};
 use proxier::family::Family;
+use proxier::loss::Loss;
 use proxier::plan::Counts;
 use proxier::proxier::{Kind, Report};
 use proxier::world::Dirty;
 
 use super::*;
+use crate::phase::Phases;
 
 #[test]
 fn a_family_that_starts_can_be_listed_by_its_histogram() {
@@ -34,6 +37,7 @@ fn a_family_that_starts_can_be_listed_by_its_histogram() {
         &[
             r#"kubeproxy_network_programming_duration_seconds_count{ip_family="IPv6"} 0"#,
             r#"kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds{ip_family="IPv6"} 100"#,
+            r#"kubeproxy_drift_looks_total{found="rules missing",ip_family="IPv6"} 0"#,
         ],
     );
 }
@@ -43,11 +47,11 @@ fn syncs_are_counted_by_kind_and_outcome() {
     let (registry, metrics) = started();
     let mut v4 = metrics.of_family(Family::V4, time(0));
     v4.sync_begins();
-    v4.sync_succeeded(&report(Kind::Full), Duration::from_millis(3), time(50));
+    v4.sync_succeeded(&report(Kind::Full), Duration::from_millis(3), Phases::default(), time(50));
     v4.sync_begins();
-    v4.sync_failed(Kind::Partial, Failure::Restore, Duration::from_millis(5));
+    v4.sync_failed(Kind::Partial, Failure::Restore, Duration::from_millis(5), Phases::default());
     v4.sync_begins();
-    v4.sync_failed(Kind::Full, Failure::Look, Duration::from_millis(5));
+    v4.sync_failed(Kind::Full, Failure::Look, Duration::from_millis(5), Phases::default());
     check(
         &registry,
         &[
@@ -65,6 +69,61 @@ fn syncs_are_counted_by_kind_and_outcome() {
             r#"kubeproxy_sync_proxy_rules_no_local_endpoints_total{ip_family="IPv4",traffic_policy="external"} 4"#,
             r#"kubeproxy_sync_proxy_rules_iptables_restore_failures_total{ip_family="IPv4"} 1"#,
             r#"kubeproxy_sync_proxy_rules_iptables_partial_restore_failures_total{ip_family="IPv4"} 1"#,
+        ],
+    );
+}
+
+#[test]
+fn phases_add_up_to_the_sync_and_blocks_are_counted() {
+    let (registry, metrics) = started();
+    let mut v4 = metrics.of_family(Family::V4, time(0));
+    let second = Duration::from_secs(1);
+    let phases = Phases { look: second, jumps: Duration::ZERO, restore: 4 * second };
+    let written = Counts { commits: 3, ..Counts::default() };
+    v4.sync_succeeded(&Report { written, ..report(Kind::Full) }, 7 * second, phases, time(50));
+    v4.sync_failed(Kind::Full, Failure::Restore, 5 * second, phases);
+    let spent =
+        |phase| format!(r#"kubeproxy_sync_phase_duration_seconds_sum{{ip_family="IPv4",phase="{phase}"}}"#);
+    check(
+        &registry,
+        &[
+            &format!("{} 2", spent("look")),
+            &format!("{} 0", spent("jumps")),
+            &format!("{} 2", spent("plan")),
+            &format!("{} 8", spent("restore")),
+            r#"kubeproxy_iptables_restore_blocks_total{ip_family="IPv4"} 3"#,
+        ],
+    );
+}
+
+#[test]
+fn the_wait_for_the_lock_only_grows() {
+    let (registry, metrics) = started();
+    let v4 = metrics.of_family(Family::V4, time(0));
+    for millis in [250, 1500, 1500] {
+        v4.waited_for_lock(Duration::from_millis(millis));
+    }
+    check(&registry, &[r#"kubeproxy_iptables_lock_wait_seconds_total{ip_family="IPv4"} 1.5"#]);
+}
+
+#[test]
+fn what_others_took_away_is_counted_where_somebody_looked_for_it() {
+    let (registry, metrics) = started();
+    let mut v4 = metrics.of_family(Family::V4, time(0));
+    let chain = (Table::Nat, ChainName::parse("KUBE-SERVICES"));
+    let taken = Loss { chains: vec![chain], rules: 7, ..Loss::default() };
+    for loss in [None, Some(Loss::default()), Some(taken.clone()), Some(taken)] {
+        let report = Report { loss, ..report(Kind::Full) };
+        v4.sync_succeeded(&report, Duration::ZERO, Phases::default(), time(50));
+    }
+    check(
+        &registry,
+        &[
+            r#"kubeproxy_drift_looks_total{found="nothing missing",ip_family="IPv4"} 1"#,
+            r#"kubeproxy_drift_looks_total{found="rules missing",ip_family="IPv4"} 2"#,
+            r#"kubeproxy_drift_mended_total{ip_family="IPv4",what="jumps"} 0"#,
+            r#"kubeproxy_drift_mended_total{ip_family="IPv4",what="chains"} 2"#,
+            r#"kubeproxy_drift_mended_total{ip_family="IPv4",what="rules"} 14"#,
         ],
     );
 }
@@ -90,7 +149,7 @@ fn trigger_times_become_delays_once_rules_are_written() {
 
     v4.sync_begins();
     check(&registry, &[&format!("{pending} 0")]);
-    v4.sync_succeeded(&report(Kind::Partial), Duration::ZERO, time(2001));
+    v4.sync_succeeded(&report(Kind::Partial), Duration::ZERO, Phases::default(), time(2001));
     let delays = "kubeproxy_network_programming_duration_seconds";
     check(
         &registry,
@@ -109,9 +168,9 @@ fn trigger_times_are_lost_with_a_failed_sync() {
     let web = NamespacedName::new("demo", "web");
     v4.changed(&slice("1970-01-01T00:33:20Z", AddressType::Ipv4), Some(&web));
     v4.sync_begins();
-    v4.sync_failed(Kind::Partial, Failure::Restore, Duration::ZERO);
+    v4.sync_failed(Kind::Partial, Failure::Restore, Duration::ZERO, Phases::default());
     v4.sync_begins();
-    v4.sync_succeeded(&report(Kind::Full), Duration::ZERO, time(3000));
+    v4.sync_succeeded(&report(Kind::Full), Duration::ZERO, Phases::default(), time(3000));
     check(&registry, &[r#"kubeproxy_network_programming_duration_seconds_count{ip_family="IPv4"} 0"#]);
 }
 
@@ -262,8 +321,11 @@ fn record_everything(metrics: &Metrics) {
     let mut family = metrics.of_family(Family::V4, time(0));
     family.uses_backend("nf_tables");
     family.started(time(1));
-    family.sync_succeeded(&report(Kind::Full), Duration::ZERO, time(1));
-    family.sync_failed(Kind::Partial, Failure::Restore, Duration::ZERO);
+    let loss = Some(Loss::default());
+    let report = Report { loss, ..report(Kind::Full) };
+    family.sync_succeeded(&report, Duration::ZERO, Phases::default(), time(1));
+    family.sync_failed(Kind::Partial, Failure::Restore, Duration::ZERO, Phases::default());
+    family.waited_for_lock(Duration::ZERO);
     metrics.conntrack.passed(&conntrack_report(End::Busy));
     metrics.health.answered_healthz(200);
     metrics.health.answered_livez(503);

@@ -31,6 +31,16 @@ pub(super) fn within(
     limit: Duration,
     work: impl FnOnce() -> io::Result<Output> + Send + 'static,
 ) -> Result<Output, NoOutput> {
+    observed(limit, limit, work, |_| {})
+}
+
+/// The same, and has a look at the thread that the process is a child of after each `step` that it takes.
+pub(super) fn observed(
+    limit: Duration,
+    step: Duration,
+    work: impl FnOnce() -> io::Result<Output> + Send + 'static,
+    mut look: impl FnMut(Pid),
+) -> Result<Output, NoOutput> {
     let (sender, ended) = mpsc::channel();
     let (name, named) = mpsc::channel();
     let run = move || {
@@ -39,15 +49,27 @@ pub(super) fn within(
         let _ended = sender.send(work());
     };
     thread::Builder::new().name("tool".to_owned()).spawn(run).map_err(NoOutput::Io)?;
-    match ended.recv_timeout(limit) {
-        Ok(output) => output.map_err(NoOutput::Io),
-        Err(RecvTimeoutError::Timeout) => {
-            named.iter().for_each(kill_children);
-            await_death(&ended);
-            Err(NoOutput::Overdue)
+    let thread = named.recv().map_err(|_| panicked())?;
+    let mut left = limit;
+    loop {
+        match ended.recv_timeout(step.min(left)) {
+            Ok(output) => return output.map_err(NoOutput::Io),
+            Err(RecvTimeoutError::Timeout) if left > step => {
+                left -= step;
+                look(thread);
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                kill_children(thread);
+                await_death(&ended);
+                return Err(NoOutput::Overdue);
+            }
+            Err(RecvTimeoutError::Disconnected) => return Err(panicked()),
         }
-        Err(RecvTimeoutError::Disconnected) => Err(NoOutput::Io(io::Error::other("the thread panicked"))),
     }
+}
+
+fn panicked() -> NoOutput {
+    NoOutput::Io(io::Error::other("the thread panicked"))
 }
 
 /// Dead processes leave the process table only when their thread has waited for them.
@@ -56,12 +78,17 @@ fn await_death(ended: &Receiver<io::Result<Output>>) {
 }
 
 fn kill_children(thread: Pid) {
-    let path = format!("/proc/self/task/{}/children", thread.as_raw_nonzero());
-    let children = fs::read_to_string(path).unwrap_or_default();
-    for child in children.split_ascii_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)) {
+    for child in children(thread) {
         // It may have ended by itself.
         let _gone = kill_process(child, Signal::KILL);
     }
+}
+
+/// The processes that a thread of this process started.
+pub(super) fn children(thread: Pid) -> Vec<Pid> {
+    let path = format!("/proc/self/task/{}/children", thread.as_raw_nonzero());
+    let children = fs::read_to_string(path).unwrap_or_default();
+    children.split_ascii_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect()
 }
 
 #[cfg(test)]
