@@ -24,15 +24,17 @@ mod defaults;
 mod kubeconfig;
 mod manifests;
 
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
 use serde_json::Value;
+use socket2::{Domain, Socket, Type};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
@@ -43,6 +45,7 @@ pub use kind::Kind;
 pub use manifests::Folder;
 pub use state::Seen;
 
+use crate::wait;
 use certificate::{Certificates, Clients, Identity};
 use selector::Selector;
 use state::{Order, Shared};
@@ -91,6 +94,8 @@ impl Default for Options {
 pub struct ApiServer {
     shared: Arc<Shared>,
     address: SocketAddr,
+    /// Holds the port while nobody listens on it.
+    _port: Socket,
     connections: Connections,
     tls: Tls,
     /// What clients need to know of the certificates, if there are any, and how many there were.
@@ -113,9 +118,9 @@ impl ApiServer {
     /// # Errors
     /// When it cannot listen.
     pub fn start(options: Options) -> Result<Self> {
-        let listener =
-            TcpListener::bind(options.listen).with_context(|| format!("listen on {}", options.listen))?;
-        let address = listener.local_addr().context("ask for the address")?;
+        let port = bind(options.listen).with_context(|| format!("bind {}", options.listen))?;
+        let address = port.local_addr()?.as_socket().context("a port has an address")?;
+        let listener = listen(address).with_context(|| format!("listen on {address}"))?;
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().context("start a runtime")?;
         let handle = runtime.handle().clone();
@@ -126,6 +131,7 @@ impl ApiServer {
         let server = Self {
             shared: Arc::new(Shared::new(options)),
             address,
+            _port: port,
             connections: Connections::default(),
             tls: Tls::default(),
             authority: Mutex::default(),
@@ -207,8 +213,14 @@ impl ApiServer {
     /// When it cannot listen again.
     pub fn restart_at(&self, version: u64) -> Result<()> {
         self.stop();
-        self.shared.state().store.restore(version);
+        self.go_back(version);
         self.resume()
+    }
+
+    /// Goes back to `version` with the objects there are, while connections and watches stay open, as one
+    /// whose etcd was restored under it.
+    pub fn go_back(&self, version: u64) {
+        self.shared.state().store.restore(version);
     }
 
     // === faults ===
@@ -252,6 +264,12 @@ impl ApiServer {
     pub fn stop(&self) {
         if let Some(accepting) = lock(&self.accepting).take() {
             accepting.abort();
+            // One that it accepts at this moment is to be closed as well.
+            let ended = wait::until(PATIENCE, || {
+                ensure!(accepting.is_finished(), "connections are accepted still");
+                Ok(())
+            });
+            ended.expect("the runtime runs");
         }
         self.connections.cut();
     }
@@ -261,10 +279,7 @@ impl ApiServer {
     /// # Errors
     /// When it cannot listen where it did.
     pub fn resume(&self) -> Result<()> {
-        // The listener is closed when its task is, which takes a moment.
-        let listener = crate::wait::until(Duration::from_secs(5), || {
-            TcpListener::bind(self.address).with_context(|| format!("listen on {} again", self.address))
-        })?;
+        let listener = listen(self.address).with_context(|| format!("listen on {} again", self.address))?;
         self.accept(listener)
     }
 
@@ -294,7 +309,12 @@ impl ApiServer {
         self.shared.state().seen.clone()
     }
 
-    /// How many watches of the kind are open.
+    /// How many watches of the kind were ever begun.
+    pub fn begun_watches(&self, kind: Kind) -> usize {
+        self.shared.state().begun_watches(kind)
+    }
+
+    /// How many watches of the kind are open; one that was cut may be for a moment more.
     pub fn open_watches(&self, kind: Kind) -> usize {
         self.shared.state().open_watches(kind)
     }
@@ -333,6 +353,24 @@ impl Drop for ApiServer {
             let _panicked = thread.join();
         }
     }
+}
+
+/// How long a busy machine may take for what is done at once.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A socket that others of this process may share the port with, and nobody else may.
+fn bind(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = bind(address)?;
+    socket.listen(128)?;
+    Ok(socket.into())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

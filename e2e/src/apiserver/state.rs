@@ -51,6 +51,8 @@ pub(super) struct State {
     /// Pages that were promised, with the version of the whole list.
     pub(super) pages: BTreeMap<String, (u64, Vec<Value>)>,
     watchers: Vec<Watcher>,
+    /// Watches that were ever begun.
+    begun: BTreeMap<Kind, usize>,
 }
 
 struct Watcher {
@@ -91,6 +93,7 @@ impl Shared {
             token: options.token.clone(),
             pages: BTreeMap::new(),
             watchers: Vec::new(),
+            begun: BTreeMap::new(),
         };
         Self { options, state: Mutex::new(state) }
     }
@@ -153,6 +156,7 @@ impl State {
             watcher.order(Order::Tell(status::bookmark(kind, current, Bookmark::EndsInitialEvents)));
         }
         self.watchers.push(watcher);
+        *self.begun.entry(kind).or_default() += 1;
         Ok(receiver)
     }
 
@@ -169,6 +173,11 @@ impl State {
         for watcher in self.watchers.iter().filter(|watcher| watcher.from <= version) {
             watcher.order(Order::Tell(status::bookmark(watcher.kind, version, Bookmark::Periodic)));
         }
+    }
+
+    /// How many watches of the kind were ever begun.
+    pub(super) fn begun_watches(&self, kind: Kind) -> usize {
+        self.begun.get(&kind).copied().unwrap_or_default()
     }
 
     /// How many watches of the kind are open.

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use e2e::apiserver::{Fault, Kind, Options, Rule, Verb};
 use e2e::wait::Watch;
-use informer::api::Failure;
+use informer::api::{Failure, Timing};
 
-use crate::consumer::{ALL, Stage};
+use crate::consumer::{ALL, Stage, hurried};
 use crate::objects::{service, slice};
 
 #[test]
@@ -33,6 +33,9 @@ fn cut_in_the_middle_of_an_event() {
     stage.server.set(service("web", 7)).unwrap();
     let told = consumer.until("the event arrives", |told| told.known["Service demo/web"] == "10.0.0.7");
     assert!(told.deletions().is_empty(), "{told:#?}");
+    assert_eq!(stage.count(Kind::Service, Verb::Watch), 4, "it was cut three times: {told:#?}");
+    assert_eq!(told.failures.len(), 4, "{told:#?}");
+    assert_eq!(told.changes.len(), ALL.len() + 1, "it was told once: {told:#?}");
 }
 
 #[test]
@@ -69,9 +72,10 @@ fn gone_as_an_event() {
         r#"{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"too old resource version: 1 (2)","reason":"Expired","code":410}}"#,
     );
     consumer.until("the failure", |told| told.failures.len() == 1);
-    stage.until_watched();
-    let told = consumer.told();
-    assert_eq!(told.changes.len(), ALL.len(), "nothing has changed: {told:#?}");
+    stage.until_begun(Kind::Service, 2);
+    stage.server.set(service("web", 7)).unwrap();
+    let told = consumer.until("the watch goes on", |told| told.known["Service demo/web"] == "10.0.0.7");
+    assert_eq!(told.changes.len(), ALL.len() + 1, "nothing else has changed: {told:#?}");
     assert_eq!(stage.count(Kind::Service, Verb::Stream), 2);
 }
 
@@ -85,6 +89,7 @@ fn gone_as_an_http_status() {
     stage.server.set(service("web", 7)).unwrap();
     let told = consumer.until("the relist", |told| told.known["Service demo/web"] == "10.0.0.7");
     assert!(told.deletions().is_empty(), "{told:#?}");
+    assert_eq!(stage.count(Kind::Service, Verb::Stream), 2);
     assert_eq!(told.changes.len(), ALL.len() + 1, "{told:#?}");
 }
 
@@ -105,23 +110,22 @@ fn too_many_requests() {
 #[test]
 fn a_watch_that_is_closed_at_once_again_and_again() {
     let stage = Stage::new(Options { longest_watch: Duration::from_millis(1), ..Options::default() });
+    let clock = Watch::start();
     let consumer = stage.listen();
-    std::thread::sleep(Duration::from_secs(2));
-    let requests = stage.server.seen().len();
-    // Three kinds, waits of 20 ms doubling to 200 ms and more.
-    assert!(requests < 100, "{requests} requests in two seconds");
-    drop(consumer);
+    consumer.until("sixty requests", |_| stage.server.seen().len() >= 60);
+    // Twenty for each of three kinds; for every second one waits of 20 ms doubling to 200 ms and more.
+    assert!(clock.elapsed() > Duration::from_secs(1), "{clock}");
 }
 
 #[test]
 fn half_open_connections_are_noticed_by_pings() {
     let stage = Stage::new(Options::default());
-    let consumer = stage.listened();
+    let (ping_interval, ping_timeout) = (Duration::from_millis(500), Duration::from_secs(2));
+    let consumer = stage.listened_with(Timing { ping_interval, ping_timeout, ..hurried() });
     stage.server.freeze_connections();
     stage.server.set(service("web", 7)).unwrap();
-    let clock = Watch::start();
+    // By nothing else within the time that a test waits.
     let told = consumer.until("the change arrives", |told| told.known["Service demo/web"] == "10.0.0.7");
-    assert!(clock.elapsed() < Duration::from_secs(5), "{clock}");
     assert!(told.deletions().is_empty(), "{told:#?}");
 }
 
@@ -129,7 +133,7 @@ fn half_open_connections_are_noticed_by_pings() {
 fn half_open_connections_are_noticed_without_pings() {
     let stage =
         Stage::new(Options { has_tls: false, bookmarks: Duration::from_millis(300), ..Options::default() });
-    let consumer = stage.listened();
+    let consumer = stage.listened_with(Timing { silence: Duration::from_secs(2), ..hurried() });
     assert!(stage.server.seen().iter().all(|seen| !seen.is_http2));
     stage.server.freeze_connections();
     stage.server.set(service("web", 7)).unwrap();
@@ -142,8 +146,8 @@ fn half_open_connections_are_noticed_without_pings() {
 fn bookmarks_keep_a_silent_watch_over_http1_alive() {
     let stage =
         Stage::new(Options { has_tls: false, bookmarks: Duration::from_millis(300), ..Options::default() });
-    let consumer = stage.listened();
-    std::thread::sleep(Duration::from_secs(3));
+    let consumer = stage.listened_with(Timing { silence: Duration::from_secs(5), ..hurried() });
+    std::thread::sleep(Duration::from_secs(7));
     let told = consumer.told();
     assert!(told.failures.is_empty(), "{told:#?}");
 }
@@ -153,10 +157,8 @@ fn a_server_that_is_away_loses_nothing() {
     let stage = Stage::new(Options::default());
     let consumer = stage.listened();
     stage.server.stop();
-    std::thread::sleep(Duration::from_secs(2));
-    let away = consumer.told();
+    let away = consumer.until("it is tried again", |told| told.failures.len() > 12);
     assert_eq!(away.changes.len(), ALL.len(), "{away:#?}");
-    assert!(away.failures.len() > 6, "it is tried again: {away:#?}");
     stage.server.resume().unwrap();
     stage.server.set(service("web", 7)).unwrap();
     let told = consumer.until("it goes on", |told| told.known["Service demo/web"] == "10.0.0.7");
