@@ -27,11 +27,12 @@ pub(super) enum Meaning {
 }
 
 impl Meaning {
-    /// The key of an object that cannot be read.
-    pub(super) fn unreadable_key(&self) -> Option<&Key> {
+    /// The key of an object of which nothing can be used: whatever is said of it, no change comes of it.
+    pub(super) fn useless_key(&self) -> Option<&Key> {
         match self {
             Self::Unreadable(key) => key.as_ref(),
-            Self::Is(_) | Self::Unwanted(_) => None,
+            Self::Unwanted(key) => Some(key),
+            Self::Is(_) => None,
         }
     }
 }

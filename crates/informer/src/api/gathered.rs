@@ -44,7 +44,7 @@ impl Gathered {
         self.said.extend(decode::key(resource, bytes).map(Said::Gone));
     }
 
-    /// This is all there is. What is known is not complained of again, unless it cannot be read at all.
+    /// This is all there is. What is known is not complained of again, unless nothing of it can be used.
     pub(super) fn complete(mut self, known: &mut Known) -> Batch {
         self.said.reverse();
         self.said.sort_by_cached_key(Said::key);
@@ -60,9 +60,9 @@ impl Gathered {
             list.push(meaning);
         }
         list.extend(self.nameless.iter().map(|_| Meaning::Unreadable(None)));
-        let unreadable: Vec<Key> = list.iter().filter_map(Meaning::unreadable_key).cloned().collect();
+        let useless: Vec<Key> = list.iter().filter_map(Meaning::useless_key).cloned().collect();
         let changes = known.replace(list);
-        let told = changes.iter().filter_map(key).chain(unreadable);
+        let told = changes.iter().filter_map(key).chain(useless);
         let complaints = told.filter_map(|key| about.remove(&key)).flatten().chain(self.nameless).collect();
         Batch { changes, complaints }
     }

@@ -229,9 +229,9 @@ impl Watch {
     fn set(&mut self, object: &[u8]) -> Line {
         self.reach(&decode::version(object))?;
         let reading = decode::object(self.resource, object);
-        let is_unreadable = matches!(reading.meaning, Meaning::Unreadable(_));
+        let is_useless = !matches!(reading.meaning, Meaning::Is(_));
         let change = self.known.set(reading.meaning);
-        if change.is_some() || is_unreadable {
+        if change.is_some() || is_useless {
             self.batch.complaints.extend(reading.complaints);
         }
         self.batch.changes.extend(change);

@@ -250,6 +250,24 @@ fn complaints_come_with_changes_only() {
     assert_eq!((batch.changes.len(), batch.complaints), (1, vec![]), "only b is gone");
 }
 
+/// No change comes of a Service without a usable address, but somebody has to be told.
+#[test]
+fn what_cannot_be_used_at_all_is_complained_of() {
+    let useless = r#"{"metadata":{"name":"c","namespace":"demo","resourceVersion":"30"},"spec":{"clusterIP":"10.0.0.300"}}"#;
+    let complaints = |watch: &mut Watch| {
+        let batch = watch.take();
+        assert!(batch.changes.iter().all(|change| !matches!(change, Change::SetService(_))), "{batch:?}");
+        batch.complaints.into_iter().map(|complaint| complaint.object).collect::<Vec<_>>()
+    };
+    let mut watch = synced();
+    watch.line(event("ADDED", useless).as_bytes()).unwrap();
+    assert_eq!(complaints(&mut watch), ["Service demo/c"]);
+    watch.failed(&told(410));
+    watch.line(event("ADDED", useless).as_bytes()).unwrap();
+    watch.line(end_of_initial_events(31).as_bytes()).unwrap();
+    assert_eq!(complaints(&mut watch), ["Service demo/c"]);
+}
+
 #[test]
 fn lines_that_are_no_events() {
     let failure = synced().line(b"<html>").unwrap_err();
