@@ -18,15 +18,18 @@ pub struct Loss {
     pub jumps: Vec<Jump>,
     /// Chains.
     pub chains: Vec<(Table, ChainName)>,
-    /// How many rules were written to mend it, besides jumps.
+    /// How many rules were written to mend it, besides jumps. If the cluster changed at the same time: how many fewer
+    /// there were than before.
     pub rules: usize,
 }
 
 impl Loss {
-    /// What is not there of what was installed; rules are not counted.
+    /// What is not there of what was installed.
     pub fn between(installed: &Installed, found: &Found) -> Self {
         let chains = installed.chains().filter(|(table, chain)| !found.has_chain(*table, chain));
-        Self { jumps: found.missing_jumps(), chains: chains.collect(), rules: 0 }
+        let missing = |table| installed.rules(table).saturating_sub(found.count(table));
+        let rules = missing(Table::Filter) + missing(Table::Nat);
+        Self { jumps: found.missing_jumps(), chains: chains.collect(), rules }
     }
 
     /// Whether nothing is missing.

@@ -152,9 +152,7 @@ impl Proxier {
         let found = tables.look()?;
         let digest = found.digest();
         let is_other = self.glimpsed.replace(digest).is_some_and(|seen| seen != digest);
-        let is_short = |table| found.count(table) < installed.rules(table);
-        let is_short = is_short(Table::Nat) || is_short(Table::Filter);
-        let has_drifted = is_other || is_short || !Loss::between(installed, &found).is_empty();
+        let has_drifted = is_other || !Loss::between(installed, &found).is_empty();
         Ok(if has_drifted { Glimpse::Changed } else { Glimpse::Unchanged })
     }
 
@@ -195,6 +193,7 @@ impl Proxier {
             Some(installed) if !is_full => Applied::Known(installed),
             Some(_) | None => look(tables)?,
         };
+        let is_quiet = dirty.is_empty();
         let loss = self.loss(&applied);
         let stale = self.stale_chains(now);
         let seen = match &applied {
@@ -214,7 +213,9 @@ impl Proxier {
         let rules = sifted.written.filter_rules + sifted.written.nat_rules;
         let installed = self.installed.insert(installed);
         let report = Report::of(kind, changed, sifted, self.quarantine.len(), installed);
-        Ok(Report { loss: loss.map(|loss| Loss { rules, ..loss }), ..report })
+        // Where the cluster changed as well, nobody can tell which rules were written for what.
+        let loss = loss.map(|loss| if is_quiet { Loss { rules, ..loss } } else { loss });
+        Ok(Report { loss, ..report })
     }
 
     /// What a full sync would feed to iptables-restore where nothing of ours is installed.

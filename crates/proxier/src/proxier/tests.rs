@@ -12,6 +12,7 @@ use proptest::prelude::*;
 
 use crate::chain::{ChainName, Table};
 use crate::family::Family;
+use crate::loss::Loss;
 use crate::option::{Host, LocalDetector, NodePortAddresses, Options};
 use crate::parse::SavedRule;
 use crate::plan::Layout;
@@ -341,4 +342,26 @@ fn large_clusters_keep_unwanted_chains_for_a_while() {
     stage.now += Duration::from_secs(31);
     assert!(!stage.proxier.is_due(stage.now));
     assert_eq!(stage.sync().unwrap().written.deleted_chains, 1);
+}
+
+/// What is written for a change that comes while somebody is suspected is not what somebody took away.
+#[test]
+fn changes_are_not_taken_for_losses() {
+    for layout in [Layout::Blocks, Layout::Single] {
+        let mut stage = Stage::with_layout(Family::V4, layout);
+        stage.apply(&Model::large().changes());
+        stage.sync().unwrap();
+        stage.proxier.suspect();
+        stage.apply(&changes(&history::Op::DropOneOfMany));
+        let report = stage.sync().unwrap();
+        assert!(report.written.nat_rules > 0);
+        assert_eq!(report.loss, Some(Loss::default()));
+
+        stage.proxier.suspect();
+        stage.apply(&changes(&history::Op::DeleteService(0)));
+        let nat = stage.tables.tables.get_mut(&Table::Nat).unwrap();
+        nat.get_mut(&ChainName::KUBE_POSTROUTING).unwrap().rules.clear();
+        let loss = stage.sync().unwrap().loss.unwrap();
+        assert!(loss.rules > 0 && loss.chains.is_empty() && loss.jumps.is_empty(), "{loss}");
+    }
 }
