@@ -2,6 +2,8 @@
 //!
 //! Knows nothing of the other family and of where changes come from.
 
+use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -40,6 +42,7 @@ pub(crate) struct FamilySync<T> {
     proxier: Proxier,
     tables: T,
     host: Host,
+    host_look: HostLook,
     pace: Pace,
     canary: Canary,
     guard: Guard,
@@ -59,6 +62,19 @@ pub(crate) struct Outlook {
     pub(crate) health: SharedHealth,
     pub(crate) events: Events,
     pub(crate) node_ports: NodePorts,
+}
+
+/// How the host is looked at for each sync.
+#[derive(Clone, Copy, Debug)]
+struct HostLook {
+    addresses: fn() -> io::Result<Vec<IpAddr>>,
+    ensure_counters: fn(&mut Host),
+}
+
+impl Default for HostLook {
+    fn default() -> Self {
+        Self { addresses: host::addresses, ensure_counters: host::ensure_counters }
+    }
 }
 
 /// How changes that others make to the rules come to be noticed.
@@ -93,6 +109,7 @@ impl<T: Tables> FamilySync<T> {
             proxier,
             tables,
             host: Host::default(),
+            host_look: HostLook::default(),
             pace: Pace::new(min_sync_period),
             canary: Canary { interval: sync_period, next_look: None, exists: false },
             guard: Guard::default(),
@@ -340,14 +357,14 @@ impl<T: Tables> FamilySync<T> {
     }
 
     fn look_at_host(&mut self, now: Instant) {
-        match host::addresses() {
+        match (self.host_look.addresses)() {
             Ok(addresses) => self.host.addresses = addresses,
             Err(error) => {
                 error!(ipFamily = %self.family(), err = %error, "Could not list the node's addresses")
             }
         }
         if self.proxier.is_full_due(now) {
-            host::ensure_counters(&mut self.host);
+            (self.host_look.ensure_counters)(&mut self.host);
         }
     }
 
@@ -413,3 +430,6 @@ fn log_success(family: Family, reason: &str, report: &Report, phases: Phases, el
         info!(v = 4, ipFamily = %family, services = %Json(services.collect::<Vec<_>>()), "Services rendered anew");
     }
 }
+
+#[cfg(test)]
+mod tests;

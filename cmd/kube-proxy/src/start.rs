@@ -17,6 +17,7 @@ use proxier::iptables::Iptables;
 use proxier::node::NodeIdentity;
 use proxier::option::{Options, Tools};
 use proxier::proxier::Proxier;
+use proxier::tables::TablesError;
 use proxier::world::World;
 use tracing::{error, info, warn};
 
@@ -25,6 +26,9 @@ use crate::log::Json;
 use crate::outside::Outside;
 use crate::sysctl;
 use crate::warning::{self, Stack};
+
+/// How often a tool is asked that cannot answer; it waits for the lock itself, 5 s each time.
+const QUESTIONS: usize = 2;
 
 /// This node, from its Node object if the initial state holds one, else from `stand_ins`, addresses of the host.
 pub(crate) fn identify(name: &str, config: &Checked, initial: &Batch, stand_ins: &[IpAddr]) -> NodeIdentity {
@@ -88,7 +92,7 @@ fn usable(suite: Suite, primary: Family) -> Result<Vec<(Family, Iptables)>> {
     let mut usable = Vec::new();
     for family in Family::ALL {
         let tables = Iptables::new(suite, family);
-        match tables.is_usable() {
+        match support(family, || tables.is_usable()) {
             Ok(()) if family == Family::V4 || is_ipv6_enabled() => usable.push((family, tables)),
             Ok(()) => info!(ipFamily = %family, "IPv6 is disabled on this host"),
             Err(error) => info!(ipFamily = %family, err = %error, "No iptables support for family"),
@@ -101,6 +105,20 @@ fn usable(suite: Suite, primary: Family) -> Result<Vec<(Family, Iptables)>> {
         bail!("no support for primary IP family {:?}", primary.to_string());
     }
     Ok(usable)
+}
+
+/// Whether a family has tools and kernel support. A lock that is held, or a tool that was killed, tells neither that
+/// it has nor that it has not: after a few questions it counts as supported, and syncs go on to try.
+fn support(family: Family, mut ask: impl FnMut() -> Result<(), TablesError>) -> Result<(), TablesError> {
+    for _ in 0..QUESTIONS {
+        match ask() {
+            Err(error @ (TablesError::Busy { .. } | TablesError::Interrupted { .. })) => {
+                warn!(ipFamily = %family, err = %error, "Can't tell yet whether iptables works for this family");
+            }
+            told => return told,
+        }
+    }
+    Ok(())
 }
 
 fn is_ipv6_enabled() -> bool {
@@ -131,4 +149,43 @@ fn worker(
         (config.config.min_sync_period.to_std(), config.config.sync_period.to_std());
     let proxier = Proxier::new(World::new(family, &node.name), options, sync_period);
     Ok(FamilySync::new(proxier, tables, min_sync_period, sync_period, flows, outlook))
+}
+
+#[cfg(test)]
+mod tests {
+    use proxier::plan::Unreadable;
+
+    use super::*;
+
+    fn error(make: fn(String, String) -> TablesError) -> TablesError {
+        make("ip6tables".to_owned(), "no answer".to_owned())
+    }
+
+    #[test]
+    fn only_a_clear_no_makes_a_family_unsupported() {
+        let busy = || error(|command, text| TablesError::Busy { command, text });
+        let killed = || error(|command, text| TablesError::Interrupted { command, text });
+        let refused = || {
+            error(|command, text| TablesError::Refused { command, text, line: None, context: String::new() })
+        };
+        let check = |answers: Vec<Result<(), TablesError>>, expected: bool| {
+            let told = format!("{answers:?}");
+            let mut answers = answers.into_iter();
+            let supported = support(Family::V6, || answers.next().expect("nobody asks so often")).is_ok();
+            assert_eq!((supported, answers.len()), (expected, 0), "{told}");
+        };
+        check(vec![Ok(())], true);
+        check(vec![Err(busy()), Ok(())], true);
+        check(vec![Err(busy()), Err(killed())], true);
+        check(vec![Err(refused())], false);
+        check(vec![Err(killed()), Err(refused())], false);
+        check(
+            vec![Err(error(|command, _| TablesError::Unreadable { command, source: unreadable() }))],
+            false,
+        );
+    }
+
+    fn unreadable() -> Unreadable {
+        std::io::Error::other("cut").into()
+    }
 }
