@@ -10,6 +10,7 @@ PURE := -p informer -p proxier -p conntrack -p config
 FUZZ_SECONDS ?= 60
 SOAK_SECONDS ?= 60
 SOAK_SEED ?= 1
+LOCK_SECONDS ?= 12
 DENY_VERSION := 0.20.2
 
 # The image: ARCH in Debian's words, IMAGE the name under which containerd and docker know it.
@@ -53,7 +54,7 @@ demo: build ## Services at work, with real packets (root)
 
 test: setup ## everything below, with a count at the end (root)
 	@cargo build --locked --quiet --profile test -p e2e --bin tally
-	@MAKEFLAGS= $(BIN)/tally $(MAKE) -- check unit workspace golden packets daemon conntrack cleanup soak alerts fuzz
+	@MAKEFLAGS= $(BIN)/tally $(MAKE) -- check unit workspace golden packets daemon conntrack cleanup resilience soak alerts fuzz
 
 check: PACKAGES += shellcheck
 check: setup $(TOOLS)/bin/cargo-deny ## format, lints (scripts too), licences and sources of dependencies
@@ -94,6 +95,10 @@ cleanup: setup ## what --cleanup removes and what it leaves, with both backends 
 	$(TESTED)
 	$(BIN)/cleanup
 
+resilience: setup ## objects, tools, other programs and the daemon itself fail, with both backends (root)
+	$(TESTED)
+	$(BIN)/resilience --lock-seconds $(LOCK_SECONDS)
+
 soak: setup ## random changes and faults for SOAK_SECONDS, with traffic, with both backends (root)
 	$(TESTED)
 	$(BIN)/soak --seconds $(SOAK_SECONDS) --seed $(SOAK_SEED)
@@ -107,10 +112,6 @@ alerts: setup ## alerts, recording rules and the metrics of a proxy at work, wit
 	promtool test rules $(CARGO_TARGET_DIR)/alerts/rules.test.yaml
 	$(TESTED)
 	$(BIN)/exposition
-
-resilience: setup ## objects, tools and the daemon itself fail, with both backends (root)
-	$(TESTED)
-	$(BIN)/resilience
 
 fuzz: PACKAGES += g++
 fuzz: setup ## all fuzz targets, for FUZZ_SECONDS each

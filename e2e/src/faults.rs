@@ -2,6 +2,7 @@
 //!
 //! Does not know how the faults are made: that is the program `faulty`.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::time::Duration;
@@ -87,6 +88,23 @@ impl Faults {
             }
         }
         Ok(())
+    }
+
+    /// From here on, each call of a tool is noted.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn note_calls(&self) -> Result<()> {
+        fs::write(self.tools.folder().join("calls"), "").context("begin to note calls")
+    }
+
+    /// The calls since [`Faults::note_calls`]: the name of the tool and its arguments, each in quotes.
+    ///
+    /// # Errors
+    /// If none were noted.
+    pub fn calls(&self) -> Result<BTreeSet<String>> {
+        let calls = fs::read_to_string(self.tools.folder().join("calls")).context("read the calls")?;
+        Ok(calls.lines().map(str::to_owned).collect())
     }
 
     /// Waits until so many calls have failed since the last [`Faults::clear`].

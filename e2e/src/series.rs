@@ -26,6 +26,11 @@ impl<'a> Test<'a> {
     pub fn new(name: impl Into<String>, run: impl FnOnce() -> Result<()> + Send + 'a) -> Test<'a> {
         Test { name: name.into(), run: Box::new(run) }
     }
+
+    /// What it is called.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
 }
 
 struct Outcome {

@@ -3,6 +3,7 @@
 //! Does not know what is tested. `KP_TOOLS` names the folder; the real tools are in `real` below it.
 
 use std::env;
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::process::{CommandExt, parent_id};
@@ -31,6 +32,7 @@ fn run() -> Result<ExitCode> {
     let called = PathBuf::from(arguments.next().context("a program has a name")?);
     let tool = called.file_name().context("a program has a name")?.to_string_lossy().into_owned();
     let arguments: Vec<_> = arguments.collect();
+    note_call(&folder, &tool, &arguments)?;
     let real = folder.join("real").join(&tool);
     let mode = fs::read_to_string(folder.join("mode")).unwrap_or_default();
     let (which, mode) = mode.split_once(' ').unwrap_or_default();
@@ -51,6 +53,15 @@ fn run() -> Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
+/// Notes what the tool was called with, if somebody wants to know.
+fn note_call(folder: &Path, tool: &str, arguments: &[OsString]) -> io::Result<()> {
+    match fs::OpenOptions::new().append(true).open(folder.join("calls")) {
+        Ok(mut calls) => calls.write_all(format!("{tool} {arguments:?}\n").as_bytes()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// Leaves a trace, so that tests can wait for a fault.
 fn note(folder: &Path, tool: &str) -> io::Result<()> {
     fs::OpenOptions::new()
@@ -68,14 +79,14 @@ fn say(text: &str) -> Result<ExitCode> {
 }
 
 /// Prints so many percent of what the real tool prints, and says that all went well.
-fn cut(real: &Path, arguments: &[std::ffi::OsString], percent: usize) -> Result<ExitCode> {
+fn cut(real: &Path, arguments: &[OsString], percent: usize) -> Result<ExitCode> {
     let output = command(real).args(arguments).output()?.stdout;
     io::stdout().write_all(&output[..output.len() * percent / 100])?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Applies so many COMMITs, and kills who asked for more.
-fn stop_after(real: &Path, arguments: &[std::ffi::OsString], commits: usize) -> Result<ExitCode> {
+fn stop_after(real: &Path, arguments: &[OsString], commits: usize) -> Result<ExitCode> {
     let mut input = String::new();
     io::stdin().read_to_string(&mut input)?;
     let total = input.matches("COMMIT\n").count();
@@ -89,7 +100,7 @@ fn stop_after(real: &Path, arguments: &[std::ffi::OsString], commits: usize) -> 
 }
 
 /// Refuses a rule with the text, as a tool does that does not know an option.
-fn refuse(real: &Path, arguments: &[std::ffi::OsString], text: &str) -> Result<ExitCode> {
+fn refuse(real: &Path, arguments: &[OsString], text: &str) -> Result<ExitCode> {
     let mut input = String::new();
     io::stdin().read_to_string(&mut input)?;
     let is_bad = |line: &str| line.starts_with(['-']) && line.contains(text) && !line.starts_with("-D");

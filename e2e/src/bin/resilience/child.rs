@@ -1,12 +1,10 @@
-//! Stories about tools: killed, hung, out of memory, cut short, locked out, exchanged.
+//! Stories about tools: killed, hung, out of memory, cut short, exchanged.
 
-use std::fs::File;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use e2e::backend::Backend;
 use e2e::faults::Fault;
-use rustix::fs::{FlockOperation, flock};
 
 use crate::cluster::{endpoint, service};
 use crate::stage::{PATIENCE, Stage, from_scratch};
@@ -77,30 +75,6 @@ pub(crate) fn hangs(backend: Backend) -> Result<()> {
     stage.expect_answer(&services[0])?;
     stage.faults.clear()?;
     proxy.wait_for_log(PATIENCE, "did not end within 60 s, and was killed")?;
-    stage.wait_for_rules(&proxy, &from_scratch(backend, &services)?)?;
-    stage.wait_for_health(200)
-}
-
-/// The nf_tables variant has no lock; what holds up the other one does not concern it.
-pub(crate) fn lock(backend: Backend) -> Result<()> {
-    let stage = Stage::new(backend)?.with_sync_period(SHORT);
-    let mut services: Vec<_> = (0..3).map(service).collect();
-    stage.put(&services)?;
-    let proxy = stage.start()?;
-    stage.wait_for_answer(&proxy, &services[0])?;
-    let before = stage.rules()?;
-    let lock = File::create(stage.faults.tools.lock()).context("open the lock")?;
-    flock(&lock, FlockOperation::LockExclusive).context("take the lock")?;
-    services[1].endpoints = vec![endpoint(10)];
-    stage.put(&services)?;
-    if backend == Backend::Legacy {
-        proxy.wait_for_log(PATIENCE, "failures=3")?;
-        stage.wait_for_health(503)?;
-        ensure!(stage.rules()? == before, "the rules did not stay");
-        ensure!(!proxy.log()?.contains("flushed"), "a held lock was taken for a flush");
-        stage.expect_answer(&services[0])?;
-    }
-    drop(lock);
     stage.wait_for_rules(&proxy, &from_scratch(backend, &services)?)?;
     stage.wait_for_health(200)
 }

@@ -22,6 +22,8 @@ pub(crate) struct Service {
     pub(crate) spec: String,
     /// The port, in YAML's flow style.
     pub(crate) port: String,
+    /// More ports, in braces, each behind a comma.
+    pub(crate) more_ports: String,
     /// The cluster IP as it is written.
     pub(crate) cluster_ip: String,
     pub(crate) status: String,
@@ -35,6 +37,7 @@ pub(crate) fn service(number: usize) -> Service {
         number,
         spec: String::new(),
         port: format!("name: p, port: {PORT}, targetPort: {TARGET}, protocol: TCP"),
+        more_ports: String::new(),
         cluster_ip: address(number).ip().to_string(),
         status: String::new(),
         endpoints: vec![endpoint(2 * number), endpoint(2 * number + 1)],
@@ -52,6 +55,12 @@ pub(crate) fn endpoint(number: usize) -> Ipv4Addr {
 }
 
 impl Service {
+    /// The same with that port over UDP too.
+    pub(crate) fn with_udp(self) -> Service {
+        let more_ports = format!(", {{name: u, port: {PORT}, targetPort: {TARGET}, protocol: UDP}}");
+        Service { more_ports, ..self }
+    }
+
     /// The cluster IP and its port.
     pub(crate) fn address(&self) -> SocketAddr {
         address(self.number)
@@ -59,7 +68,7 @@ impl Service {
 
     /// Service and slice as YAML documents.
     pub(crate) fn manifest(&self) -> String {
-        let Self { name, spec, port, cluster_ip, status, .. } = self;
+        let Self { name, spec, port, more_ports, cluster_ip, status, .. } = self;
         let addresses = format!("clusterIP: '{cluster_ip}', clusterIPs: ['{cluster_ip}']");
         let endpoints: Vec<_> = self
             .endpoints
@@ -69,11 +78,12 @@ impl Service {
         let endpoints = endpoints.join(", ");
         format!(
             "---\napiVersion: v1\nkind: Service\nmetadata: {{namespace: kp, name: \"{name}\"}}\n\
-             spec: {{{addresses}, ipFamilies: [IPv4]{spec}, ports: [{{{port}}}]}}\n\
+             spec: {{{addresses}, ipFamilies: [IPv4]{spec}, ports: [{{{port}}}{more_ports}]}}\n\
              status: {{{status}}}\n\
              ---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n\
              metadata: {{namespace: kp, name: \"{name}-x\", labels: {{kubernetes.io/service-name: \"{name}\"}}}}\n\
-             addressType: IPv4\nports: [{{name: p, port: {TARGET}, protocol: TCP}}]\nendpoints: [{endpoints}]\n"
+             addressType: IPv4\nports: [{{name: p, port: {TARGET}, protocol: TCP}}, {{name: u, port: {TARGET}, protocol: UDP}}]\n\
+             endpoints: [{endpoints}]\n"
         )
     }
 }

@@ -2,29 +2,50 @@
 //!
 //! Does not know how the daemon gets over them: only what works on, and what is said about it.
 
+mod api;
 mod child;
 mod cluster;
+mod drift;
+mod flush;
 mod health;
+mod lock;
 mod poison;
+mod privilege;
+mod quarantine;
 mod restart;
 mod stage;
+mod storm;
+mod words;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, ArgMatches, Command, value_parser};
 use e2e::backend::Backend;
 use e2e::netns;
 use e2e::series::{self, Test};
 
 type Story = fn(Backend) -> Result<()>;
 
-const STORIES: [(&str, Story); 9] = [
+/// So many at once: most of the time is spent waiting.
+const PARALLEL: usize = 4;
+
+/// Those that take long come first.
+const STORIES: [(&str, Story); 17] = [
     ("a tool that hangs", child::hangs),
+    ("a refusal is told", quarantine::is_told),
     ("fifty refused of a thousand", poison::fifty_of_a_thousand),
+    ("a flush under load", flush::under_load),
+    ("a lock that is held at the start", lock::at_the_start),
+    ("others write all the time", storm::blows_over),
+    ("rules that are taken away", drift::is_mended),
+    ("jumps in another order", drift::another_order),
+    ("few privileges", privilege::are_few),
+    ("privileges that are missing", privilege::are_needed),
+    ("odd words", words::never_reach_a_command_line),
     ("a change that is refused", poison::a_change),
     ("a tool that fails", child::fails),
-    ("a lock that is held", child::lock),
     ("tools of the other variant", child::switch),
     ("a first sync that fails", health::first_sync),
     ("killed between two COMMITs, at the first sync", restart::first_sync),
@@ -46,6 +67,13 @@ fn arguments() -> Command {
     Command::new("resilience")
         .about("Lets objects, tools and the daemon itself fail in network namespaces")
         .arg(Arg::new("backend").long("backend").help("only this backend").value_parser(["nft", "legacy"]))
+        .arg(
+            Arg::new("lock-seconds")
+                .long("lock-seconds")
+                .help("how long somebody else holds the lock, besides the time that the tools wait for it")
+                .value_parser(value_parser!(u64))
+                .default_value("12"),
+        )
         .arg(Arg::new("story").long("story").help("only stories with this text in their name"))
 }
 
@@ -54,12 +82,16 @@ fn run_all(matches: &ArgMatches) -> Result<bool> {
     let chosen = matches.get_one::<String>("story").map_or("", String::as_str);
     netns::sweep();
     let backends = Backend::chosen(matches.get_one::<String>("backend").map(String::as_str));
-    let stories = STORIES.iter().filter(|(name, _)| name.contains(chosen));
-    // Both backends at once: much of the time is spent waiting.
-    let both = stories.flat_map(|(name, tell)| backends.iter().map(move |backend| (name, tell, *backend)));
-    let tests: Vec<_> = both
-        .map(|(name, tell, backend)| Test::new(format!("{name} ({backend})"), move || tell(backend)))
-        .collect();
+    let long = matches.get_one::<u64>("lock-seconds").copied().map_or(Duration::ZERO, Duration::from_secs);
+    let locked = move |backend| lock::is_held(backend, long);
+    let both =
+        |name: &'static str| backends.iter().map(move |backend| (format!("{name} ({backend})"), *backend));
+    let mut tests: Vec<_> =
+        both("a lock that is held").map(|(name, backend)| Test::new(name, move || locked(backend))).collect();
+    for (name, tell) in &STORIES {
+        tests.extend(both(name).map(|(name, backend)| Test::new(name, move || tell(backend))));
+    }
+    tests.retain(|test| test.name().contains(chosen));
     ensure!(!tests.is_empty(), "no story is called {chosen}");
-    series::run(tests, "hold", &mut std::io::stdout())
+    series::run_at_once(PARALLEL, tests, "hold", &mut std::io::stdout())
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use e2e::backend::{Backend, Family};
 use e2e::canonical::diff;
-use e2e::command::run_with_input;
 use e2e::faults::Fault;
 use e2e::proxy::Proxy;
 
@@ -110,7 +109,7 @@ pub(crate) fn fifty_of_a_thousand(backend: Backend) -> Result<()> {
     let expected = from_scratch(backend, &good)?;
     let chains = chains(backend, &all)?;
 
-    let stage = Stage::new(backend)?;
+    let stage = Stage::new(backend)?.with_api()?;
     let strays = lead_astray(&stage, &cluster, &chains)?;
     stage.faults.set("-restore", Fault::Refuse("--seconds 4242 "))?;
     stage.put(&all)?;
@@ -124,16 +123,16 @@ pub(crate) fn fifty_of_a_thousand(backend: Backend) -> Result<()> {
     are_named(&stage, &proxy, &cluster)
 }
 
-/// Each is named in the log; those that the daemon could not know are counted.
+/// Each is named in the log; those that the daemon could not know are counted, and have a Warning Event each.
 fn are_named(stage: &Stage, proxy: &Proxy, cluster: &[(Service, Option<RefusedBy>)]) -> Result<()> {
     let log = proxy.log()?;
-    let mut left_out = 0;
+    let mut left_out = Vec::new();
     for (service, refused_by) in cluster {
         let Some(refused_by) = refused_by else { continue };
         let line = match refused_by {
             RefusedBy::Parser => service.name.clone(),
             RefusedBy::Tool | RefusedBy::Kernel { .. } => {
-                left_out += 1;
+                left_out.push(&service.name);
                 format!("servicePort=\"kp/{}:p\"", service.name)
             }
         };
@@ -141,10 +140,12 @@ fn are_named(stage: &Stage, proxy: &Proxy, cluster: &[(Service, Option<RefusedBy
         ensure!(is_named, "no line names {line}:\n{}", proxy.log_tail());
     }
     let counted = stage.metric("kubeproxy_quarantined_service_ports{ip_family=\"IPv4\"}")?;
-    ensure!(counted == f64::from(left_out), "{counted} of {left_out} are counted");
-    ensure!(left_out == 25, "{left_out} are left out");
+    ensure!((counted, left_out.len()) == (25.0, 25), "{counted} are counted, {left_out:?} are left out");
     let complaints = log.lines().filter(|line| line.contains("Left out a service port")).count();
     ensure!(complaints == 25, "{complaints} lines for 25 service ports");
+    for service in left_out {
+        stage.api()?.wait_for_event("RulesRefused", service, &format!("left out kp/{service}:p"))?;
+    }
     Ok(())
 }
 
@@ -180,14 +181,8 @@ fn lead_astray(
         declared += &format!(":{name} - [0:0]\n");
         rules += &format!("-A STRANGER-{hook} -j {name}\n");
     }
-    restore(stage, &format!("*nat\n{declared}{rules}COMMIT\n"))?;
+    stage.restore(Family::V4, &format!("*nat\n{declared}{rules}COMMIT\n"))?;
     Ok(strays)
-}
-
-fn restore(stage: &Stage, input: &str) -> Result<()> {
-    let mut restore = stage.node.command(Family::V4.tool("-restore"));
-    run_with_input(stage.faults.real.equip(restore.args(["-w", "5", "--noflush"])), input)?;
-    Ok(())
 }
 
 /// The rules without those of others, and without the chains that others hold on to.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use e2e::backend::{Backend, Family};
 use e2e::canonical::canonical;
+use e2e::command::run_with_input;
 use e2e::echo::Echo;
 use e2e::faults::Faults;
 use e2e::manifests::Manifests;
@@ -17,6 +18,7 @@ use e2e::proxy::Proxy;
 use e2e::request::{Protocol, Request};
 use e2e::wait;
 
+use crate::api::Api;
 use crate::cluster::{self, Service, TARGET};
 
 /// What goes well goes well within this time, also on a busy machine.
@@ -31,6 +33,8 @@ pub(crate) struct Stage {
     pub(crate) faults: Faults,
     pub(crate) manifests: Manifests,
     sync_period: Duration,
+    /// In place of the manifests.
+    api: Option<Api>,
     _echo: Echo,
     pub(crate) node: Netns,
 }
@@ -50,6 +54,7 @@ impl Stage {
             faults: Faults::new(backend)?,
             manifests: Manifests::new()?,
             sync_period,
+            api: None,
             _echo: echo,
             node,
         })
@@ -60,30 +65,57 @@ impl Stage {
         Stage { sync_period, ..self }
     }
 
+    /// The same with an API server that the daemon follows.
+    pub(crate) fn with_api(self) -> Result<Stage> {
+        let api = Some(Api::start(&self.node)?);
+        Ok(Stage { api, ..self })
+    }
+
+    /// The API server of a stage that has one.
+    pub(crate) fn api(&self) -> Result<&Api> {
+        self.api.as_ref().context("this stage has no API server")
+    }
+
     /// Starts the daemon.
     pub(crate) fn start(&self) -> Result<Proxy> {
-        Proxy::start(&self.node, &self.faults.tools, self.manifests.path(), &self.config())
+        match &self.api {
+            None => Proxy::start(&self.node, &self.faults.tools, self.manifests.path(), &self.config()),
+            Some(api) => Proxy::run(&self.node, &self.faults.tools, &api.program(&self.config())?),
+        }
     }
 
     /// The configuration of its daemons.
     pub(crate) fn config(&self) -> String {
-        format!(
-            "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nmode: iptables\n\
-             clusterCIDR: 10.244.0.0/16\nhealthzBindAddress: 127.0.0.1:10256\n\
-             metricsBindAddress: 127.0.0.1:10249\nconntrack: {{maxPerCore: 0}}\n\
-             iptables: {{syncPeriod: {}s}}\n",
-            self.sync_period.as_secs()
-        )
+        config(self.sync_period)
     }
 
     /// Replaces everything that exists.
     pub(crate) fn put<'a>(&self, services: impl IntoIterator<Item = &'a Service>) -> Result<()> {
-        self.manifests.put("services.yaml", &cluster::manifests(services))
+        let manifests = cluster::manifests(services);
+        match &self.api {
+            None => self.manifests.put("services.yaml", &manifests),
+            Some(api) => api.put(&manifests),
+        }
     }
 
     /// All IPv4 rules, in canonical form.
     pub(crate) fn rules(&self) -> Result<String> {
         canonical(&self.faults.real.save(&self.node, Family::V4)?)
+    }
+
+    /// Waits until a rule contains this.
+    pub(crate) fn wait_for_rule(&self, proxy: &Proxy, text: &str) -> Result<()> {
+        wait::until(PATIENCE, || {
+            ensure!(self.rules()?.contains(text), "no rule with {text}");
+            Ok(())
+        })
+        .with_context(|| format!("the end of the log:\n{}", proxy.log_tail()))
+    }
+
+    /// Has the real iptables-restore change rules, as another program would.
+    pub(crate) fn restore(&self, family: Family, input: &str) -> Result<()> {
+        let mut restore = self.node.command(family.tool("-restore"));
+        run_with_input(self.faults.real.equip(restore.args(["-w", "20", "--noflush"])), input).map(drop)
     }
 
     /// Waits until the rules are these.
@@ -137,6 +169,17 @@ impl Stage {
         });
         answer.with_context(|| format!("get {path}"))
     }
+}
+
+/// What daemons are configured with. How many connections are tracked cannot be set in a namespace.
+pub(crate) fn config(sync_period: Duration) -> String {
+    format!(
+        "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nmode: iptables\n\
+         clusterCIDR: 10.244.0.0/16\nhealthzBindAddress: 127.0.0.1:10256\n\
+         metricsBindAddress: 127.0.0.1:10249\nconntrack: {{maxPerCore: 0}}\n\
+         iptables: {{syncPeriod: {}s}}\n",
+        sync_period.as_secs()
+    )
 }
 
 /// The rules that a daemon writes for these Services where nothing was before.
