@@ -157,7 +157,8 @@ pub fn plan(
             Fate::Kept | Fate::Dropped => drop(wanted.gone.insert(port.name)),
         }
     }
-    let changes = Changes::between(applied, &wanted.fixed, &fixed, &ports, &wanted.gone);
+    let mut changes = Changes::between(applied, &wanted.fixed, &fixed, &ports, &wanted.gone);
+    changes.keep_whole(ports.iter().filter(|(name, _)| !rendered.contains(*name)).map(|(_, port)| port));
     let (stale, unwanted) = match wanted.stale {
         StaleChains::Delete => {
             (&changes.stale & &wanted.in_use, Unwanted::of(&changes, &wanted.in_use, applied))

@@ -21,7 +21,8 @@ const MOST_EDITS: usize = 64;
 pub(super) struct Changes {
     pub(super) shared: BTreeMap<SharedChain, Extent>,
     pub(super) stale: BTreeSet<ChainName>,
-    /// Shared chains that stay as they are with service ports in another order than ours.
+    /// Shared chains that stay as they are with service ports in another order than ours, or with rules that are
+    /// spelled in another way.
     pub(super) reordered: BTreeSet<SharedChain>,
 }
 
@@ -53,6 +54,13 @@ impl Changes {
             });
         }
         changes
+    }
+
+    /// Service ports stay as they were read back. A rule is deleted only in the words that it was written with, and a
+    /// save does not tell them: what changes in such a chain later is not a single rule.
+    pub(super) fn keep_whole<'a>(&mut self, kept: impl Iterator<Item = &'a PortText>) {
+        let chains = kept.flat_map(|port| &port.installed.shared).map(|(chain, _)| chain);
+        self.reordered.extend(chains.filter(|chain| !self.shared.contains_key(*chain)).cloned());
     }
 
     pub(super) fn extent(&self, chain: &SharedChain) -> Option<Extent> {

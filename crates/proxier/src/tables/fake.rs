@@ -38,6 +38,8 @@ pub struct FakeTables {
     pub in_use: BTreeSet<ChainName>,
     /// How often the input was refused, by restores and by tests.
     pub refusals: usize,
+    /// Rules as they were spelled when they were written, each behind the name of its chain.
+    spelled: BTreeSet<String>,
 }
 
 /// Rules that are refused when they are appended or inserted.
@@ -75,6 +77,7 @@ impl FakeTables {
             poisons: Vec::new(),
             in_use: BTreeSet::new(),
             refusals: 0,
+            spelled: BTreeSet::new(),
         }
     }
 
@@ -158,7 +161,8 @@ impl Tables for FakeTables {
                 self.judge(&lines[..line], begin)?;
                 begin = line;
             }
-            self.run(command, &mut open).map_err(|reason| refused(format!("line {line}: {reason}")))?;
+            let run = self.spell(lines[line - 1]).and_then(|()| self.run(command, &mut open));
+            run.map_err(|reason| refused(format!("line {line}: {reason}")))?;
         }
         self.restored.push(text);
         Ok(())
@@ -200,6 +204,25 @@ impl FakeTables {
             Some(_) => Err(self.refuse(format!("line {} failed", lines.len()))),
             None => Ok(()),
         }
+    }
+
+    /// A rule is deleted only by the matches that it was written with, in their order.
+    fn spell(&mut self, line: &str) -> Result<(), String> {
+        let word = |text: &str| text.split_once(' ').map(|(word, rest)| (word.to_owned(), rest.to_owned()));
+        let Some((verb, rest)) = word(line) else { return Ok(()) };
+        match verb.as_str() {
+            "-A" => drop(self.spelled.insert(rest)),
+            "-I" => {
+                let (chain, rest) = word(&rest).ok_or("-I without a chain")?;
+                let (_position, rule) = word(&rest).ok_or("-I without a rule")?;
+                self.spelled.insert(format!("{chain} {rule}"));
+            }
+            "-D" if !self.spelled.contains(&rest) => {
+                return Err(format!("does a matching rule exist in that chain? {rest}"));
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     fn poison(&self, line: &str) -> Option<RefusedBy> {
