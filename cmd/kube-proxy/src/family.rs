@@ -7,7 +7,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use conntrack::flow;
 use conntrack::generation::Cause;
 use conntrack::worker::Worker;
 use informer::change::Change;
@@ -24,6 +23,7 @@ use proxier::world::Dirty;
 use tracing::{debug, error, info, warn};
 
 use crate::event::{Events, Happening};
+use crate::flows;
 use crate::frontends::Frontends;
 use crate::guard::Guard;
 use crate::health::node_port;
@@ -249,7 +249,8 @@ impl<T: Tables> FamilySync<T> {
         self.outlook.metrics.sync_begins();
         let reason = self.reason(kind);
         let layout = self.tables.layout();
-        let mut tables = Timed::new(&mut self.tables, self.proxier.world().family(), clock);
+        let mut tables =
+            Timed::new(&mut self.tables, self.proxier.world().family(), self.flows.as_deref(), clock);
         let result = self.proxier.sync(&mut tables, &self.host, begin);
         let phases = tables.phases;
         if self.tables.layout() != layout {
@@ -260,7 +261,7 @@ impl<T: Tables> FamilySync<T> {
             Ok(report) => {
                 self.pace.succeeded(begin, end);
                 self.mended(&report, begin, end);
-                self.look_after_flows(&report, clock);
+                self.look_after_flows(&report, phases, clock);
                 log_success(self.family(), reason, &report, phases, end - begin);
                 self.show(&report, end - begin, phases);
             }
@@ -268,7 +269,7 @@ impl<T: Tables> FamilySync<T> {
                 self.pace.failed(begin, end);
                 self.remember(Cause::AfterFailure);
                 let failure = failure(&error);
-                self.look_after_attempt(failure);
+                self.look_after_attempt(phases);
                 self.outlook.metrics.sync_failed(kind, failure, end - begin, phases);
                 self.log_failure(&error);
             }
@@ -314,7 +315,11 @@ impl<T: Tables> FamilySync<T> {
     }
 
     /// Conntrack entries are looked at after the rules are there, by a thread of its own.
-    fn look_after_flows(&mut self, report: &Report, clock: fn() -> Instant) {
+    fn look_after_flows(&mut self, report: &Report, phases: Phases, clock: fn() -> Instant) {
+        // Rules that are refused may have been in place in part, until those before them were there again.
+        if !report.refused.is_empty() {
+            self.look_after_attempt(phases);
+        }
         // The rules of a service port that is left out are not what the world says, until it is accepted.
         if !report.refused.is_empty() || !report.accepted.is_empty() {
             self.remember(Cause::AfterFailure);
@@ -322,18 +327,21 @@ impl<T: Tables> FamilySync<T> {
         let cause = std::mem::replace(&mut self.cause, Cause::Incremental);
         let Some(flows) = &self.flows else { return };
         let begin = clock();
+        let family = flows::family(self.family());
         let differs = self.frontends.take_in(&self.proxier, &report.changed, &self.host);
         if differs || cause != Cause::Incremental {
-            flows.committed(flow_family(self.family()), self.frontends.generation(), cause);
+            flows.committed(family, self.frontends.generation(), cause);
             info!(v = 3, ipFamily = %self.family(), took = ?(clock() - begin), "Handed over to the conntrack thread");
+        } else if phases.restores > 0 {
+            flows.unchanged(family);
         }
     }
 
-    /// A restore that failed may have been in place in part, and have let in flows.
-    fn look_after_attempt(&self, failure: Failure) {
-        if let (Some(flows), Failure::Restore) = (&self.flows, failure) {
+    /// What was given to a restore may have been in place in part, and have let in flows.
+    fn look_after_attempt(&self, phases: Phases) {
+        if let (Some(flows), 1..) = (&self.flows, phases.restores) {
             let attempted = Frontends::attempted(&self.proxier, &self.host);
-            flows.failed(flow_family(self.family()), attempted);
+            flows.failed(flows::family(self.family()), attempted);
         }
     }
 
@@ -383,13 +391,6 @@ fn failure(error: &TablesError) -> Failure {
     | TablesError::Missing { command, .. }
     | TablesError::Unreadable { command, .. }) = error;
     if command.contains("-restore") { Failure::Restore } else { Failure::Look }
-}
-
-fn flow_family(family: Family) -> flow::Family {
-    match family {
-        Family::V4 => flow::Family::V4,
-        Family::V6 => flow::Family::V6,
-    }
 }
 
 fn log_loss(family: Family, loss: &Loss, elapsed: Duration) {

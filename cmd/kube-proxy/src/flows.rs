@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use conntrack::flow;
 use conntrack::netlink::Netlink;
 use conntrack::report::Report;
-use conntrack::worker::Worker;
+use conntrack::worker::{News, Worker};
+use proxier::family::Family;
 use tracing::{error, info, warn};
 
 use crate::metrics::ConntrackMetrics;
@@ -15,12 +17,23 @@ use crate::metrics::ConntrackMetrics;
 /// # Errors
 /// No thread could be started.
 pub(crate) fn look_after(metrics: ConntrackMetrics) -> Result<Arc<Worker>> {
-    let tell = move |report| {
-        metrics.passed(&report);
-        log(&report);
+    let tell = move |news| match news {
+        News::Pending { family, front_ends } => metrics.pending(family, front_ends),
+        News::Pass(report) => {
+            metrics.passed(&report);
+            log(&report);
+        }
     };
     let worker = Worker::start(Netlink::new(), tell).context("can't start a thread")?;
     Ok(Arc::new(worker))
+}
+
+/// The same family in the words of the other crate.
+pub(crate) fn family(family: Family) -> flow::Family {
+    match family {
+        Family::V4 => flow::Family::V4,
+        Family::V6 => flow::Family::V6,
+    }
 }
 
 fn log(report: &Report) {
@@ -37,7 +50,7 @@ fn log(report: &Report) {
         warn!("{warning}");
     }
     if let Some(failure) = &report.failure
-        && failure.first
+        && failure.is_news
     {
         let retry = failure.retry_in;
         error!(err = %findings.end, retryIn = ?retry, "Could not look at conntrack entries; rules are not affected");

@@ -11,6 +11,7 @@ use informer::object::{NamespacedName, Protocol};
 use proxier::endpoint::Endpoint;
 use proxier::family::Family;
 use proxier::option::{Host, Options};
+use proxier::plan::Installed;
 use proxier::proxier::Proxier;
 use proxier::render::Reachability;
 use proxier::service;
@@ -31,16 +32,17 @@ impl Frontends {
     /// Takes in what a sync committed. Tells whether that makes a difference.
     pub(crate) fn take_in(&mut self, proxier: &Proxier, changed: &Dirty, host: &Host) -> bool {
         let Some(installed) = proxier.installed() else { return false };
-        let described = |name: &NamespacedName| udp_ports(proxier, name, |port| installed.reachability(port));
         let ports_differ = match changed {
             Dirty::All => {
                 let names = proxier.world().services().map(|(name, _)| name);
-                let all = names.map(|name| (name.clone(), described(name)));
-                self.replace(all.filter(|(_, ports)| !ports.is_empty()).collect())
+                let all = names.map(|name| (name.clone(), self.committed(proxier, installed, name)));
+                let all = all.filter(|(_, ports)| !ports.is_empty()).collect();
+                self.replace(all)
             }
             // Each is looked at, also after the first that differs.
             Dirty::Services(names) => {
-                names.iter().map(|name| self.set(name, described(name))).fold(false, std::ops::BitOr::bitor)
+                let set = |name| self.set(name, self.committed(proxier, installed, name));
+                names.iter().map(set).fold(false, std::ops::BitOr::bitor)
             }
         };
         let node_addresses = node_addresses(proxier.world().family(), proxier.options(), host);
@@ -66,6 +68,27 @@ impl Frontends {
             service_ports: services.flat_map(|(name, _)| udp_ports(proxier, name, |_| DELIVERING)).collect(),
             node_addresses: node_addresses(proxier.world().family(), proxier.options(), host),
         }
+    }
+
+    /// The UDP service ports of a Service as the tables have them. Where what is wanted was refused, those are the
+    /// ones of before, or none.
+    fn committed(&self, proxier: &Proxier, installed: &Installed, service: &NamespacedName) -> Ports {
+        let mut ports = udp_ports(proxier, service, |port| installed.reachability(port));
+        let all = proxier.world().service_ports(service).iter().map(|(name, _)| name);
+        for name in all.filter(|name| name.protocol == Protocol::Udp && proxier.is_left_out(name)) {
+            let text: Arc<str> = Arc::from(name.to_string());
+            match self.by_service.get(service).and_then(|before| before.get(&text)) {
+                Some(before) if installed.contains(name) => {
+                    ports.insert(text, Arc::clone(before));
+                }
+                // Its rules are gone, but its flows are right as long as they lead to who serves.
+                Some(_) => {}
+                None => {
+                    ports.remove(&text);
+                }
+            }
+        }
+        ports
     }
 
     fn replace(&mut self, all: BTreeMap<NamespacedName, Ports>) -> bool {
@@ -132,3 +155,6 @@ fn node_addresses(family: Family, options: &Options, host: &Host) -> BTreeSet<Ip
     let of_family = matching.filter(|address| Family::of(*address) == family);
     of_family.filter(|address| options.localhost_node_ports || !address.is_loopback()).collect()
 }
+
+#[cfg(test)]
+mod tests;

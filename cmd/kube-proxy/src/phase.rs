@@ -1,15 +1,19 @@
-//! Turns the calls of one sync into how long each phase took, and logs what the tools are given.
+//! Turns the calls of one sync into how long each phase took, logs what the tools are given, and tells the conntrack
+//! thread before rules are written.
 //!
 //! Knows nothing of why they are called. What a sync spends outside of them is rendering and planning, which go
 //! hand in hand: a service port is compared with what is installed as soon as it is rendered.
 
 use std::time::{Duration, Instant};
 
+use conntrack::worker::Worker;
 use proxier::family::Family;
 use proxier::jump::Jump;
 use proxier::plan::{Found, Layout};
 use proxier::tables::{Tables, TablesError};
 use tracing::info;
+
+use crate::flows;
 
 /// How long a sync spent in each of its calls to the tools.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,6 +24,8 @@ pub(crate) struct Phases {
     pub(crate) jumps: Duration,
     /// Writing: iptables-restore.
     pub(crate) restore: Duration,
+    /// How often rules were given to iptables-restore, whatever it made of them.
+    pub(crate) restores: u32,
 }
 
 impl Phases {
@@ -38,14 +44,20 @@ impl Phases {
 pub(crate) struct Timed<'a, T> {
     tables: &'a mut T,
     family: Family,
+    flows: Option<&'a Worker>,
     clock: fn() -> Instant,
     pub(crate) phases: Phases,
 }
 
 impl<'a, T: Tables> Timed<'a, T> {
     /// Nothing took any time yet.
-    pub(crate) fn new(tables: &'a mut T, family: Family, clock: fn() -> Instant) -> Self {
-        Self { tables, family, clock, phases: Phases::default() }
+    pub(crate) fn new(
+        tables: &'a mut T,
+        family: Family,
+        flows: Option<&'a Worker>,
+        clock: fn() -> Instant,
+    ) -> Self {
+        Self { tables, family, flows, clock, phases: Phases::default() }
     }
 
     /// Does it, and tells how long it took.
@@ -77,6 +89,10 @@ impl<T: Tables> Tables for Timed<'_, T> {
 
     fn restore(&mut self, input: &[u8]) -> Result<(), TablesError> {
         info!(v = 6, ipFamily = %self.family, input = %String::from_utf8_lossy(input), "Restoring");
+        if let Some(flows) = self.flows {
+            flows.writing(flows::family(self.family));
+        }
+        self.phases.restores += 1;
         let (result, took) = self.time(|tables| tables.restore(input));
         self.phases.restore += took;
         info!(v = 4, ipFamily = %self.family, bytes = input.len(), ?took, "Ran iptables-restore");
@@ -132,7 +148,7 @@ mod tests {
     #[test]
     fn each_call_counts_for_its_phase() {
         let mut fake = FakeTables::new(Layout::Single);
-        let mut tables = Timed::new(&mut fake, Family::V4, clock);
+        let mut tables = Timed::new(&mut fake, Family::V4, None, clock);
         let begin = clock();
         tables.look().unwrap();
         tables.restore(b"*nat\nCOMMIT\n").unwrap();
@@ -141,7 +157,7 @@ mod tests {
         tables.test(b"nonsense").unwrap();
         let elapsed = clock() - begin;
         let second = Duration::from_secs(1);
-        let expected = Phases { look: second, jumps: Duration::ZERO, restore: 4 * second };
+        let expected = Phases { look: second, jumps: Duration::ZERO, restore: 4 * second, restores: 3 };
         assert_eq!(tables.phases, expected, "also what fails takes its time");
         assert_eq!(tables.phases.plan(elapsed), 6 * second);
     }

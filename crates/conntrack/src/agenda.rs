@@ -1,10 +1,11 @@
-//! Remembers what has to be looked at until it was, and says when the next pass may start.
+//! Remembers what has to be looked at until it was, and says when the next pass may start: never while the rules
+//! in the kernel are not those committed last.
 //!
 //! Reads no clock and makes no pass: time and findings are arguments.
 
 mod ledger;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ use ledger::{Fresh, Ledger};
 use crate::dirty::{Look, changes};
 use crate::flow::Family;
 use crate::generation::{Cause, Generation};
+use crate::pass::Rules;
 use crate::report::{End, Findings, Report};
 use crate::snapshot::Snapshot;
 
@@ -23,6 +25,8 @@ pub struct Agenda {
     ledgers: BTreeMap<Family, Ledger>,
     /// What commits that failed may have let in, until one succeeds.
     attempted: BTreeMap<Family, Look>,
+    /// Families whose rules may be others than those committed last, until the next commit: nothing of them is judged.
+    in_transition: BTreeSet<Family>,
     full_look_each: Duration,
 }
 
@@ -30,11 +34,28 @@ impl Agenda {
     /// An empty agenda. `full_look_each` is the time between two looks at everything without other reason: one
     /// hour, give or take some minutes, so that not all nodes look at the same time.
     pub fn new(full_look_each: Duration) -> Agenda {
-        Agenda { ledgers: BTreeMap::new(), attempted: BTreeMap::new(), full_look_each }
+        Agenda {
+            ledgers: BTreeMap::new(),
+            attempted: BTreeMap::new(),
+            in_transition: BTreeSet::new(),
+            full_look_each,
+        }
+    }
+
+    /// Takes note that rules of a family are about to be written. From here on there may be flows that only they let
+    /// in, or only those before.
+    pub fn writing(&mut self, family: Family) {
+        self.in_transition.insert(family);
+    }
+
+    /// Takes note that what was written left the rules for flows as they were.
+    pub fn unchanged(&mut self, family: Family) {
+        self.in_transition.remove(&family);
     }
 
     /// Takes note of a commit that succeeded.
     pub fn committed(&mut self, now: Instant, family: Family, generation: &Generation, cause: Cause) {
+        self.in_transition.remove(&family);
         let snapshot = Arc::new(Snapshot::new(family, generation));
         let mut look = match self.ledgers.get(&family) {
             Some(ledger) => {
@@ -54,8 +75,10 @@ impl Agenda {
     }
 
     /// Takes note of a commit that failed: any part of it may be in the kernel, and has let in flows to backends of
-    /// front ends that the next commit may not have any more. To be followed by one with [`Cause::AfterFailure`].
+    /// front ends that the next commit may not have any more. To be followed by one with [`Cause::AfterFailure`]; until
+    /// then nothing of the family is judged, for there is no telling by which rules.
     pub fn failed(&mut self, family: Family, generation: &Generation) {
+        self.in_transition.insert(family);
         let attempted = Snapshot::new(family, generation);
         let nothing = Snapshot::new(family, &Generation::default());
         let committed = self.ledgers.get(&family).map_or(&nothing, |ledger| ledger.snapshot());
@@ -64,25 +87,37 @@ impl Agenda {
         self.attempted.entry(family).or_default().merge(&Look { former, ..Look::default() });
     }
 
-    /// The rules committed last.
-    pub fn snapshot(&self, family: Family) -> Option<Arc<Snapshot>> {
-        self.ledgers.get(&family).map(|ledger| ledger.snapshot().clone())
+    /// The rules by which flows of a family can be judged.
+    pub fn rules(&self, family: Family) -> Rules {
+        match self.ledgers.get(&family) {
+            Some(ledger) if !self.in_transition.contains(&family) => {
+                Rules::Committed(ledger.snapshot().clone())
+            }
+            Some(_) | None => Rules::InTransition,
+        }
     }
 
-    /// When the next pass may start, if anything waits.
+    /// When the next pass may start, if anything waits that can be judged.
     pub fn next(&self) -> Option<Instant> {
-        self.ledgers.values().filter_map(Ledger::due).min()
+        let settled = self.ledgers.iter().filter(|(family, _)| !self.in_transition.contains(family));
+        settled.filter_map(|(_, ledger)| ledger.due()).min()
     }
 
     /// Takes out all that is due.
     pub fn begin(&mut self, now: Instant) -> Vec<Assignment> {
-        let due = self.ledgers.values_mut().filter(|ledger| ledger.due().is_some_and(|due| due <= now));
-        due.map(|ledger| ledger.take(now)).collect()
+        let settled = self.ledgers.iter_mut().filter(|(family, _)| !self.in_transition.contains(family));
+        let due = settled.filter(|(_, ledger)| ledger.due().is_some_and(|due| due <= now));
+        due.map(|(_, ledger)| ledger.take(now)).collect()
+    }
+
+    /// How many front ends of a family wait for their first look, or are being looked at.
+    pub fn pending(&self, family: Family) -> usize {
+        self.ledgers.get(&family).map_or(0, Ledger::pending)
     }
 
     /// Takes note of what became of an assignment: a completed look is done with, all else comes back.
     pub fn finish(&mut self, now: Instant, assignment: Assignment, mut findings: Findings) -> Report {
-        let failing = self.ledgers.values().any(Ledger::is_failing);
+        let is_known = self.ledgers.values().any(|ledger| ledger.fails_with(&findings.end));
         self.ledgers.values_mut().for_each(|ledger| ledger.pay(findings.cpu));
         let family = assignment.task.snapshot.family();
         let ledger = self.ledgers.get_mut(&family).expect("an assignment comes from a ledger");
@@ -93,13 +128,13 @@ impl Agenda {
                 ledger.complete(now, now + self.full_look_each, assignment, &mut findings);
                 None
             }
-            End::Stopped => {
+            End::Stopped | End::Overtaken => {
                 ledger.put_back(assignment);
                 None
             }
             End::Doubtful | End::Busy | End::Failed(_) => {
                 ledger.put_back(assignment);
-                Some(ledger.fail(now, &findings.end, !failing))
+                Some(ledger.fail(now, &findings.end, !is_known))
             }
         };
         ledger.drop_old_news(&mut findings.warnings);

@@ -45,9 +45,10 @@ impl Filtering {
         Duration::from_secs_f64(walked * WALK_SECONDS)
     }
 
-    /// Takes note that a dump showed so many UDP entries of a family in a table of `entries`.
+    /// Takes note that a dump showed so many UDP entries of a family in a table of `entries`. A small table, which is
+    /// always filtered, tells nothing of the big one that it may become.
     pub fn learn(&mut self, family: Family, udp: u64, entries: u32) {
-        if entries > 0 {
+        if f64::from(entries) * WALK_SECONDS > LONGEST_STRETCH.as_secs_f64() {
             self.udp_share.insert(family, udp as f64 / f64::from(entries));
         }
     }
@@ -95,9 +96,13 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_table_teaches_nothing() {
+    fn small_tables_teach_nothing_of_big_ones() {
         let mut filtering = Filtering::default();
-        filtering.learn(Family::V4, 0, 0);
-        assert!(filtering.stretch(Family::V4, 1_000_000) < LONGEST_STRETCH);
+        for entries in [0, 1, 60_000] {
+            filtering.learn(Family::V4, 0, entries);
+            assert!(filtering.stretch(Family::V4, 200_000) < LONGEST_STRETCH, "after {entries}");
+        }
+        filtering.learn(Family::V4, 0, 70_000);
+        assert!(filtering.stretch(Family::V4, 200_000) > LONGEST_STRETCH);
     }
 }

@@ -25,10 +25,19 @@ pub struct Task {
     pub look: Look,
 }
 
+/// The rules of a family by which flows can be judged.
+#[derive(Clone, Debug)]
+pub enum Rules {
+    /// Those committed last.
+    Committed(Arc<Snapshot>),
+    /// None: others are being written, or were in part. A flow that contradicts the last ones may be right.
+    InTransition,
+}
+
 /// What a pass asks of the world while it runs, the kernel's table apart.
 pub trait Surroundings {
-    /// The rules committed last.
-    fn newest(&mut self, family: Family) -> Option<Arc<Snapshot>>;
+    /// The rules of a family. If some are being written, it may take a moment until that is done.
+    fn rules(&mut self, family: Family) -> Rules;
     /// Whether to stop as soon as possible.
     fn stopping(&self) -> bool;
     /// The time.
@@ -59,7 +68,7 @@ pub fn run(
     let mut findings = BTreeMap::new();
     for (scope, members) in scopes {
         let tasks = tasks.iter().filter(|task| members.contains(&task.snapshot.family())).collect();
-        let group = Group { kernel, filtering, surroundings, scope, tasks };
+        let group = Group { kernel, filtering, surroundings, scope, tasks, overtaken: BTreeSet::new() };
         findings.extend(members.into_iter().zip(group.run()));
     }
     families.iter().filter_map(|family| findings.remove(family)).collect()
@@ -76,6 +85,8 @@ struct Group<'a> {
     surroundings: &'a mut dyn Surroundings,
     scope: Scope,
     tasks: Vec<&'a Task>,
+    /// Those of which not all could be judged.
+    overtaken: BTreeSet<Family>,
 }
 
 impl Group<'_> {
@@ -84,7 +95,8 @@ impl Group<'_> {
         let mut findings = vec![Findings::default(); self.tasks.len()];
         let end = self.attempts(&mut findings).unwrap_or_else(End::Failed);
         for (task, findings) in self.tasks.iter().zip(&mut findings) {
-            findings.end = if end == End::Complete { own_end(findings) } else { end.clone() };
+            let overtaken = self.overtaken.contains(&task.snapshot.family());
+            findings.end = if end == End::Complete { own_end(findings, overtaken) } else { end.clone() };
             findings.duration = self.surroundings.now().saturating_duration_since(start);
             findings.cpu = self.surroundings.cpu().saturating_sub(cpu);
             conclude(task, findings);
@@ -139,7 +151,8 @@ impl Group<'_> {
         })
     }
 
-    /// Deletes in batches; what the newest rules make right is spared. Breaks on shutdown.
+    /// Deletes in batches; what the newest rules make right is spared, and all from where none can be told. Breaks on
+    /// shutdown.
     fn delete(
         &mut self,
         stale: Vec<Vec<Stale>>,
@@ -165,9 +178,13 @@ impl Group<'_> {
             if self.surroundings.stopping() {
                 return Ok(ControlFlow::Break(()));
             }
-            let newest = self.surroundings.newest(task.snapshot.family());
+            let family = task.snapshot.family();
+            let Rules::Committed(newest) = self.surroundings.rules(family) else {
+                self.overtaken.insert(family);
+                return Ok(ControlFlow::Continue(()));
+            };
             let mut wrong: Vec<&mut Stale> = batch.iter_mut().collect();
-            if let Some(newest) = newest.filter(|newest| !Arc::ptr_eq(newest, &task.snapshot)) {
+            if !Arc::ptr_eq(&newest, &task.snapshot) {
                 wrong.retain(|stale| is_stale(&stale.flow, &newest, &task.look));
             }
             let flows: Vec<Flow> = wrong.iter().map(|stale| stale.flow).collect();
@@ -239,9 +256,13 @@ pub(crate) fn front_end_of(flow: &Flow, snapshot: &Snapshot) -> FrontEnd {
     snapshot.front_end(address).map_or(FrontEnd::Exact(address), |(front_end, _)| front_end)
 }
 
-fn own_end(findings: &Findings) -> End {
+fn own_end(findings: &Findings, overtaken: bool) -> End {
     let busy = findings.stale.iter().any(|stale| stale.outcome == Some(Outcome::Busy));
-    if busy { End::Busy } else { End::Complete }
+    match (overtaken, busy) {
+        (true, _) => End::Overtaken,
+        (false, true) => End::Busy,
+        (false, false) => End::Complete,
+    }
 }
 
 fn conclude(task: &Task, findings: &mut Findings) {

@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::agenda::Agenda;
@@ -10,10 +9,9 @@ use crate::fake::Fake;
 use crate::filter::Filtering;
 use crate::flow::{Entry, Family};
 use crate::generation::{Cause, Generation};
-use crate::pass::{Surroundings, Task, run};
+use crate::pass::{Rules, Surroundings, Task, run};
 use crate::report::Report;
 use crate::sample::generation;
-use crate::snapshot::Snapshot;
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 
@@ -26,10 +24,19 @@ pub(crate) struct Rehearsal {
     pub(crate) now: Instant,
     /// CPU time that each pass is said to take.
     pub(crate) cpu_per_pass: Duration,
-    /// Commits that happen while the next pass is about to delete.
-    pub(crate) meanwhile: VecDeque<Generation>,
+    /// What happens while the next pass is about to delete.
+    pub(crate) meanwhile: VecDeque<Meanwhile>,
     /// Every report so far, with the time since the start.
     pub(crate) reports: Vec<(Duration, Report)>,
+}
+
+/// What the sync loop does in the middle of a pass.
+#[derive(Clone, Debug)]
+pub(crate) enum Meanwhile {
+    /// Begins to write, and does not end for long.
+    Writes,
+    /// Commits.
+    Commits(Generation),
 }
 
 impl Rehearsal {
@@ -113,15 +120,19 @@ struct Around<'a> {
     /// Each pass reads it twice.
     cpu: Cell<Duration>,
     cpu_per_reading: Duration,
-    meanwhile: &'a mut VecDeque<Generation>,
+    meanwhile: &'a mut VecDeque<Meanwhile>,
 }
 
 impl Surroundings for Around<'_> {
-    fn newest(&mut self, family: Family) -> Option<Arc<Snapshot>> {
-        if let Some(generation) = self.meanwhile.pop_front() {
-            self.agenda.committed(self.now, family, &generation, Cause::Incremental);
+    fn rules(&mut self, family: Family) -> Rules {
+        match self.meanwhile.pop_front() {
+            Some(Meanwhile::Writes) => self.agenda.writing(family),
+            Some(Meanwhile::Commits(generation)) => {
+                self.agenda.committed(self.now, family, &generation, Cause::Incremental);
+            }
+            None => {}
         }
-        self.agenda.snapshot(family)
+        self.agenda.rules(family)
     }
 
     fn stopping(&self) -> bool {

@@ -67,6 +67,8 @@ pub enum End {
     /// Shutdown came first.
     #[default]
     Stopped,
+    /// Rules began to be written meanwhile, and by which flows are to be judged was not known in time.
+    Overtaken,
     /// The table changed under each of several dumps.
     Doubtful,
     /// Entries could not be deleted that should be tried again.
@@ -82,7 +84,8 @@ pub struct Stale {
     pub flow: Flow,
     /// Why it is stale.
     pub reason: Delete,
-    /// What became of the delete. None if it was not tried: newer rules made the entry right, or the pass ended.
+    /// What became of the delete. None if it was not tried: newer rules made the entry right or made it doubtful, or
+    /// the pass ended.
     pub outcome: Option<Outcome>,
 }
 
@@ -98,8 +101,8 @@ pub struct Affected {
 /// What follows from a pass that was not completed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// Whether this is the first one since all families were fine. Only these need a log line.
-    pub first: bool,
+    /// Whether no family failed in this way when it was last looked at. Only these need a log line.
+    pub is_news: bool,
     /// Until when it waits at least.
     pub retry_in: Duration,
 }
@@ -179,6 +182,7 @@ impl fmt::Display for End {
         match self {
             End::Complete => f.write_str("complete"),
             End::Stopped => f.write_str("stopped"),
+            End::Overtaken => f.write_str("rules began to be written meanwhile"),
             End::Doubtful => f.write_str("the conntrack table changed under each dump"),
             End::Busy => f.write_str("some conntrack entries could not be deleted yet"),
             End::Failed(error) => error.fmt(f),

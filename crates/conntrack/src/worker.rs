@@ -4,13 +4,14 @@
 
 #![expect(clippy::disallowed_methods, reason = "the agenda is told the time here")]
 
+use std::collections::BTreeMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread::{Builder, JoinHandle};
+use std::thread::{Builder, JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
@@ -20,61 +21,93 @@ use crate::filter::Filtering;
 use crate::flow::Family;
 use crate::generation::{Cause, Generation};
 use crate::kernel::Kernel;
-use crate::pass::{self, Surroundings, Task};
+use crate::pass::{self, Rules, Surroundings, Task};
 use crate::report::Report;
-use crate::snapshot::Snapshot;
 
-/// The thread. Dropping it ends it: what it is doing is abandoned within a moment.
+/// The thread. Dropping it ends it: what it is doing is abandoned within a moment. If the kernel does not answer, the
+/// thread is left behind, and ends by itself when that is given up.
 #[derive(Debug)]
 pub struct Worker {
-    inbox: Option<Sender<Commit>>,
+    inbox: Option<Sender<Note>>,
     stopping: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
-struct Commit {
-    family: Family,
-    generation: Generation,
-    result: Result<Cause, Failed>,
+/// What the thread tells, on itself.
+#[derive(Clone, Debug)]
+pub enum News {
+    /// So many front ends of a family wait for their first look, or are being looked at.
+    Pending {
+        /// The family.
+        family: Family,
+        /// How many.
+        front_ends: usize,
+    },
+    /// A pass ended.
+    Pass(Report),
 }
 
-/// The commit failed, and may be in place in part.
-struct Failed;
+/// What the thread is told.
+enum Note {
+    Writing(Family),
+    Unchanged(Family),
+    Committed { family: Family, generation: Generation, cause: Cause },
+    Failed { family: Family, generation: Generation },
+}
 
 const HOUR: Duration = Duration::from_secs(3600);
+/// How long a drop waits for the thread.
+const FAREWELL: Duration = Duration::from_secs(1);
+const GLANCE: Duration = Duration::from_millis(1);
+/// How long a pass waits until rules are written that began to be written after it. Then it is given up, and the
+/// other family has its turn.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 impl Worker {
-    /// Starts the thread, in the network namespace of the caller. `on_report` is called on it after each pass.
-    pub fn start<K, R>(kernel: K, on_report: R) -> io::Result<Worker>
+    /// Starts the thread, in the network namespace of the caller. `tell` is called on it.
+    pub fn start<K, T>(kernel: K, tell: T) -> io::Result<Worker>
     where
         K: Kernel + Send + 'static,
-        R: FnMut(Report) + Send + 'static,
+        T: FnMut(News) + Send + 'static,
     {
         let (sender, inbox) = channel();
         let stopping = Arc::new(AtomicBool::new(false));
-        let desk = Desk { agenda: Agenda::new(jittered_hour()), inbox, stopping: stopping.clone() };
-        let thread = Builder::new().name("conntrack".into()).spawn(move || desk.work(kernel, on_report))?;
+        let agenda = Agenda::new(jittered_hour());
+        let desk = Desk { agenda, inbox, stopping: stopping.clone(), tell, told: BTreeMap::new() };
+        let thread = Builder::new().name("conntrack".into()).spawn(move || desk.work(kernel))?;
         Ok(Worker { inbox: Some(sender), stopping, thread: Some(thread) })
+    }
+
+    /// To be called before any rule of a family is written. Returns at once.
+    ///
+    /// No flow of the family is judged from here on until one of the other calls tells how it ended.
+    pub fn writing(&self, family: Family) {
+        self.send(Note::Writing(family));
+    }
+
+    /// To be called if rules were written that make no difference to UDP. Returns at once.
+    pub fn unchanged(&self, family: Family) {
+        self.send(Note::Unchanged(family));
     }
 
     /// To be called after each commit that succeeded, once both caches are synced. Returns at once.
     ///
     /// `generation` is the whole of what was committed for the family, not the difference.
     pub fn committed(&self, family: Family, generation: Generation, cause: Cause) {
-        self.send(Commit { family, generation, result: Ok(cause) });
+        self.send(Note::Committed { family, generation, cause });
     }
 
     /// To be called after each commit that failed while it was being written, with what it should have become.
-    /// Returns at once. Nothing is looked at before a commit succeeds, but it will then be known what flows may have
-    /// been let in meanwhile.
+    /// Returns at once. Nothing of the family is looked at before a commit succeeds, but it will then be known what
+    /// flows may have been let in meanwhile.
     pub fn failed(&self, family: Family, generation: Generation) {
-        self.send(Commit { family, generation, result: Err(Failed) });
+        self.send(Note::Failed { family, generation });
     }
 
-    fn send(&self, commit: Commit) {
+    fn send(&self, note: Note) {
         if let Some(inbox) = &self.inbox {
             // It fails only if the thread panicked, and then there is nobody to look at it.
-            let _ = inbox.send(commit);
+            let _ = inbox.send(note);
         }
     }
 }
@@ -83,7 +116,12 @@ impl Drop for Worker {
     fn drop(&mut self) {
         self.stopping.store(true, Ordering::Relaxed);
         self.inbox = None;
-        if let Some(thread) = self.thread.take() {
+        let Some(thread) = self.thread.take() else { return };
+        let begin = Instant::now();
+        while !thread.is_finished() && begin.elapsed() < FAREWELL {
+            sleep(GLANCE);
+        }
+        if thread.is_finished() {
             // A panic was reported when it happened.
             let _ = thread.join();
         }
@@ -91,32 +129,30 @@ impl Drop for Worker {
 }
 
 /// What the thread owns besides the kernel.
-struct Desk {
+struct Desk<T> {
     agenda: Agenda,
-    inbox: Receiver<Commit>,
+    inbox: Receiver<Note>,
     stopping: Arc<AtomicBool>,
+    tell: T,
+    /// The numbers of pending front ends that were told last.
+    told: BTreeMap<Family, usize>,
 }
 
-impl Desk {
-    fn work(mut self, mut kernel: impl Kernel, mut on_report: impl FnMut(Report)) {
+impl<T: FnMut(News)> Desk<T> {
+    fn work(mut self, mut kernel: impl Kernel) {
         let mut filtering = Filtering::default();
         while !self.stopping() {
             let now = Instant::now();
             let next = self.agenda.next().map_or(HOUR, |next| next.saturating_duration_since(now));
             match self.inbox.recv_timeout(next) {
-                Ok(commit) => self.note(commit),
-                Err(RecvTimeoutError::Timeout) => self.pass(&mut kernel, &mut filtering, &mut on_report),
+                Ok(note) => self.take_down(note),
+                Err(RecvTimeoutError::Timeout) => self.pass(&mut kernel, &mut filtering),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
     }
 
-    fn pass(
-        &mut self,
-        kernel: &mut impl Kernel,
-        filtering: &mut Filtering,
-        on_report: &mut impl FnMut(Report),
-    ) {
+    fn pass(&mut self, kernel: &mut impl Kernel, filtering: &mut Filtering) {
         let assignments = self.agenda.begin(Instant::now());
         let tasks: Vec<Task> = assignments.iter().map(|assignment| assignment.task.clone()).collect();
         if tasks.is_empty() {
@@ -124,25 +160,59 @@ impl Desk {
         }
         let findings = pass::run(kernel, &tasks, filtering, self);
         for (assignment, findings) in assignments.into_iter().zip(findings) {
-            on_report(self.agenda.finish(Instant::now(), assignment, findings));
+            let report = self.agenda.finish(Instant::now(), assignment, findings);
+            let family = report.family;
+            (self.tell)(News::Pass(report));
+            self.tell_pending(family);
         }
     }
 
-    fn note(&mut self, commit: Commit) {
-        let Commit { family, generation, result } = commit;
-        match result {
-            Ok(cause) => self.agenda.committed(Instant::now(), family, &generation, cause),
-            Err(Failed) => self.agenda.failed(family, &generation),
+    fn take_down(&mut self, note: Note) {
+        let family = match note {
+            Note::Writing(family) => {
+                self.agenda.writing(family);
+                family
+            }
+            Note::Unchanged(family) => {
+                self.agenda.unchanged(family);
+                family
+            }
+            Note::Committed { family, generation, cause } => {
+                self.agenda.committed(Instant::now(), family, &generation, cause);
+                family
+            }
+            Note::Failed { family, generation } => {
+                self.agenda.failed(family, &generation);
+                family
+            }
+        };
+        self.tell_pending(family);
+    }
+
+    fn tell_pending(&mut self, family: Family) {
+        let front_ends = self.agenda.pending(family);
+        if self.told.insert(family, front_ends) != Some(front_ends) {
+            (self.tell)(News::Pending { family, front_ends });
         }
     }
 }
 
-impl Surroundings for Desk {
-    fn newest(&mut self, family: Family) -> Option<Arc<Snapshot>> {
-        while let Ok(commit) = self.inbox.try_recv() {
-            self.note(commit);
+impl<T: FnMut(News)> Surroundings for Desk<T> {
+    fn rules(&mut self, family: Family) -> Rules {
+        while let Ok(note) = self.inbox.try_recv() {
+            self.take_down(note);
         }
-        self.agenda.snapshot(family)
+        let deadline = Instant::now() + LONGEST_WAIT;
+        loop {
+            let rules = self.agenda.rules(family);
+            if matches!(rules, Rules::Committed(_)) {
+                return rules;
+            }
+            match self.inbox.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(note) => self.take_down(note),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return rules,
+            }
+        }
     }
 
     fn stopping(&self) -> bool {

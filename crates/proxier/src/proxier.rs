@@ -156,6 +156,11 @@ impl Proxier {
         Ok(if has_drifted { Glimpse::Changed } else { Glimpse::Unchanged })
     }
 
+    /// Whether a service port was refused and is left out: its rules in the tables, if any, are those of before.
+    pub fn is_left_out(&self, port: &ServicePortName) -> bool {
+        self.quarantine.holds(port)
+    }
+
     /// Whether a sync would have something to do.
     pub fn is_due(&self, now: Instant) -> bool {
         let is_retry_due = self.next_try().is_some_and(|at| at <= now);

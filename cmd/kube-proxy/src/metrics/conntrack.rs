@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of when passes are made.
 
+use conntrack::flow::Family;
 use conntrack::kernel::Error;
 use conntrack::report::{End, Report};
 use prometheus::{HistogramVec, IntCounterVec, IntGaugeVec, Result};
@@ -58,6 +59,12 @@ impl ConntrackMetrics {
         })
     }
 
+    /// So many front ends of a family wait for a look.
+    pub(crate) fn pending(&self, family: Family, front_ends: usize) {
+        let front_ends = i64::try_from(front_ends).expect("front ends fit in memory");
+        self.pending.with_label_values(&[&family.to_string()]).set(front_ends);
+    }
+
     /// A pass ended. One that was stopped by shutdown does not count.
     pub(crate) fn passed(&self, report: &Report) {
         let (family, findings) = (report.family.to_string(), &report.findings);
@@ -70,8 +77,6 @@ impl ConntrackMetrics {
         self.deleted.with_label_values(&[&family]).inc_by(deleted);
         self.seen.with_label_values(&[&family]).inc_by(findings.seen());
         self.passes.with_label_values(&[report.occasion.to_string().as_str(), &family]).inc();
-        let pending = i64::try_from(report.pending).expect("front ends fit in memory");
-        self.pending.with_label_values(&[&family]).set(pending);
         if let Some(reason) = failure(&findings.end) {
             self.failures.with_label_values(&[reason, &family]).inc();
         }
@@ -80,7 +85,7 @@ impl ConntrackMetrics {
 
 fn failure(end: &End) -> Option<&'static str> {
     match end {
-        End::Complete | End::Stopped => None,
+        End::Complete | End::Stopped | End::Overtaken => None,
         End::Doubtful => Some("table changed"),
         End::Busy => Some("delete failed"),
         End::Failed(Error::Unavailable { .. }) => Some("unavailable"),

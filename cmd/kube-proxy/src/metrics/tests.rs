@@ -78,7 +78,7 @@ fn phases_add_up_to_the_sync_and_blocks_are_counted() {
     let (registry, metrics) = started();
     let mut v4 = metrics.of_family(Family::V4, time(0));
     let second = Duration::from_secs(1);
-    let phases = Phases { look: second, jumps: Duration::ZERO, restore: 4 * second };
+    let phases = Phases { look: second, jumps: Duration::ZERO, restore: 4 * second, restores: 1 };
     let written = Counts { commits: 3, ..Counts::default() };
     v4.sync_succeeded(&Report { written, ..report(Kind::Full) }, 7 * second, phases, time(50));
     v4.sync_failed(Kind::Full, Failure::Restore, 5 * second, phases);
@@ -215,18 +215,19 @@ fn passes_over_conntrack_are_counted_by_end() {
         Error::FilterRefused { errno: 22 },
         Error::TryAgain { what: "dump", errno: 105 },
     ];
-    let ends = [End::Complete, End::Stopped, End::Doubtful, End::Busy];
+    let ends = [End::Complete, End::Stopped, End::Overtaken, End::Doubtful, End::Busy];
+    metrics.conntrack.pending(::conntrack::flow::Family::V4, 2);
     for end in ends.into_iter().chain(failed.map(End::Failed)) {
         metrics.conntrack.passed(&conntrack_report(end));
     }
     check(
         &registry,
         &[
-            r#"kubeproxy_conntrack_reconciler_sync_duration_seconds_count{ip_family="IPv4"} 6"#,
-            r#"kubeproxy_conntrack_reconciler_sync_duration_seconds_sum{ip_family="IPv4"} 1.5"#,
-            r#"kubeproxy_conntrack_reconciler_deleted_entries_total{ip_family="IPv4"} 12"#,
-            r#"kubeproxy_conntrack_entries_seen_total{ip_family="IPv4"} 30"#,
-            r#"kubeproxy_conntrack_passes_total{cause="hourly",ip_family="IPv4"} 6"#,
+            r#"kubeproxy_conntrack_reconciler_sync_duration_seconds_count{ip_family="IPv4"} 7"#,
+            r#"kubeproxy_conntrack_reconciler_sync_duration_seconds_sum{ip_family="IPv4"} 1.75"#,
+            r#"kubeproxy_conntrack_reconciler_deleted_entries_total{ip_family="IPv4"} 14"#,
+            r#"kubeproxy_conntrack_entries_seen_total{ip_family="IPv4"} 35"#,
+            r#"kubeproxy_conntrack_passes_total{cause="hourly",ip_family="IPv4"} 7"#,
             r#"kubeproxy_conntrack_failures_total{ip_family="IPv4",reason="table changed"} 1"#,
             r#"kubeproxy_conntrack_failures_total{ip_family="IPv4",reason="delete failed"} 1"#,
             r#"kubeproxy_conntrack_failures_total{ip_family="IPv4",reason="unavailable"} 1"#,
@@ -327,6 +328,7 @@ fn record_everything(metrics: &Metrics) {
     family.sync_failed(Kind::Partial, Failure::Restore, Duration::ZERO, Phases::default());
     family.waited_for_lock(Duration::ZERO);
     metrics.conntrack.passed(&conntrack_report(End::Busy));
+    metrics.conntrack.pending(::conntrack::flow::Family::V4, 2);
     metrics.health.answered_healthz(200);
     metrics.health.answered_livez(503);
     metrics.rest.requested(&exchange("POST", false, Some(200)));

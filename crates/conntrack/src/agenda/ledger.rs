@@ -22,6 +22,8 @@ pub(super) struct Ledger {
     full_look_at: Instant,
     retry: Option<Retry>,
     resting_until: Option<Instant>,
+    /// Front ends whose first look is under way.
+    under_way: usize,
     /// CPU time of the passes of either family since the last one of this.
     cpu: Duration,
     /// Whether it was said that deletes are addressed wrongly; once is enough.
@@ -50,9 +52,11 @@ enum Round {
     Third,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Retry {
     failures: u32,
+    /// How the last try ended.
+    end: End,
     at: Instant,
 }
 
@@ -85,6 +89,7 @@ impl Ledger {
             full_look_at,
             retry: None,
             resting_until: None,
+            under_way: 0,
             cpu: Duration::ZERO,
             all_gone: false,
         }
@@ -120,7 +125,7 @@ impl Ledger {
         let settles = self.settles.iter().map(|settle| settle.at);
         let hourly = (!self.snapshot.is_empty()).then_some(self.full_look_at);
         let due = settles.chain(fresh).chain(hourly).min()?;
-        let earliest = self.resting_until.max(self.retry.map(|retry| retry.at));
+        let earliest = self.resting_until.max(self.retry.as_ref().map(|retry| retry.at));
         Some(earliest.map_or(due, |earliest| due.max(earliest)))
     }
 
@@ -142,6 +147,7 @@ impl Ledger {
     }
 
     pub(super) fn take(&mut self, now: Instant) -> Assignment {
+        self.under_way = self.pending();
         let settles = self.settles.extract_if(.., |settle| settle.at <= now).collect();
         let hourly = self.full_look_at <= now;
         let mut assignment = Assignment {
@@ -155,23 +161,25 @@ impl Ledger {
     }
 
     pub(super) fn put_back(&mut self, assignment: Assignment) {
+        self.under_way = 0;
         self.settles.extend(assignment.settles);
         if let Some(fresh) = assignment.fresh {
             self.add(fresh);
         }
     }
 
-    pub(super) fn is_failing(&self) -> bool {
-        self.retry.is_some()
+    pub(super) fn fails_with(&self, end: &End) -> bool {
+        self.retry.as_ref().is_some_and(|retry| retry.end == *end)
     }
 
-    pub(super) fn fail(&mut self, now: Instant, end: &End, first: bool) -> Failure {
-        let failures = self.retry.map_or(0, |retry| retry.failures);
+    pub(super) fn fail(&mut self, now: Instant, end: &End, is_news: bool) -> Failure {
+        let failures = self.retry.as_ref().map_or(0, |retry| retry.failures);
         let doubled = FIRST_RETRY * 2u32.pow(failures.min(6));
         let unavailable = matches!(end, End::Failed(Error::Unavailable { .. }));
         let retry_in = if unavailable { LAST_RETRY } else { doubled.min(LAST_RETRY) };
-        self.retry = Some(Retry { failures: failures.saturating_add(1), at: now + retry_in });
-        Failure { first, retry_in }
+        self.retry =
+            Some(Retry { failures: failures.saturating_add(1), end: end.clone(), at: now + retry_in });
+        Failure { is_news, retry_in }
     }
 
     /// What was looked at is done with; what a commit changed is looked at once more, and what was stale again
@@ -184,6 +192,7 @@ impl Ledger {
         findings: &mut Findings,
     ) {
         self.retry = None;
+        self.under_way = 0;
         self.all_gone &= findings.deleted() == 0;
         if assignment.task.look.dirty == Dirty::Everything {
             self.full_look_at = full_look_at;
@@ -213,9 +222,9 @@ impl Ledger {
         warnings.retain(|warning| !(said && is_all_gone(warning)));
     }
 
-    /// Front ends that wait for their first look.
+    /// Front ends that wait for their first look, or are being looked at.
     pub(super) fn pending(&self) -> usize {
-        self.fresh.as_ref().map_or(0, |fresh| fresh.look.len(&self.snapshot))
+        self.under_way + self.fresh.as_ref().map_or(0, |fresh| fresh.look.len(&self.snapshot))
     }
 }
 

@@ -8,8 +8,8 @@ use crate::fake::{Call, Fault};
 use crate::flow::Family;
 use crate::generation::Cause;
 use crate::kernel::{Error, Outcome};
-use crate::rehearsal::{HOUR, Rehearsal};
-use crate::report::{Occasion, Warning};
+use crate::rehearsal::{HOUR, Meanwhile, Rehearsal};
+use crate::report::{End, Occasion, Warning};
 use crate::sample::{entry, generation};
 
 const OLD: &str = "dns 10.96.0.10:53 = 10.1.0.7:53";
@@ -139,8 +139,32 @@ fn a_dump_that_fails_twice_delays_by_three_seconds() {
     assert!(node.reports[0].1.pending > 0 && node.reports[1].1.pending > 0);
     assert_eq!(node.last().pending, 0);
     let first: Vec<_> =
-        node.reports.iter().map(|(_, report)| report.failure.as_ref().map(|f| f.first)).collect();
+        node.reports.iter().map(|(_, report)| report.failure.as_ref().map(|f| f.is_news)).collect();
     assert_eq!(first, [Some(true), Some(false), None]);
+}
+
+#[test]
+fn another_cause_of_failure_is_news() {
+    let mut node = quiet(OLD, &[STALE]);
+    let faults = [ENOBUFS, ENOBUFS, EPERM, EPERM, ENOBUFS].map(Fault::Fail);
+    node.kernel.faults = faults.into();
+    node.commit(NEW);
+    node.wait(seconds(300));
+    let news = node.reports.iter().map(|(_, report)| report.failure.map(|failure| failure.is_news));
+    let expected = [Some(true), Some(false), Some(true), Some(false), Some(true), None, None];
+    assert_eq!(news.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn the_same_failure_of_both_families_is_news_once() {
+    let mut node = quiet(OLD, &[STALE]);
+    node.kernel.faults = vec![Fault::Fail(EPERM); 4].into();
+    let v6 = generation("dns [fd00:96::10]:53 = [fd00:1::7]:53");
+    node.commit(NEW);
+    node.agenda.committed(node.now, Family::V6, &v6, Cause::FirstSync);
+    node.wait(seconds(60));
+    let news = node.reports.iter().map(|(_, report)| report.failure.map(|failure| failure.is_news));
+    assert_eq!(news.collect::<Vec<_>>(), [Some(true), Some(false), Some(false), Some(false)]);
 }
 
 #[test]
@@ -171,7 +195,7 @@ fn without_ctnetlink_nothing_but_the_count_is_asked_each_minute_and_all_is_made_
     node.wait(seconds(179));
     assert_eq!(node.times(), [0.0, 60.0, 120.0]);
     assert_eq!(node.kernel.calls, [Call::Count; 3]);
-    let failures = node.reports.iter().map(|(_, report)| report.failure.map(|failure| failure.first));
+    let failures = node.reports.iter().map(|(_, report)| report.failure.map(|failure| failure.is_news));
     assert_eq!(failures.collect::<Vec<_>>(), [Some(true), Some(false), Some(false)]);
     assert_eq!((node.last().pending, node.left().len()), (1, 1));
     node.wait(seconds(1));
@@ -232,6 +256,75 @@ fn a_first_commit_that_failed_counts_as_well() {
 }
 
 #[test]
+fn nothing_is_looked_at_while_rules_are_written_and_nothing_of_it_is_forgotten() {
+    let mut node = quiet(OLD, &[]);
+    node.commit(NEW);
+    node.wait(seconds(1));
+    node.kernel.entries = vec![entry(STALE)];
+    node.agenda.writing(Family::V4);
+    // The second look of the commit before would delete what the rules now being written let in.
+    node.wait(HOUR * 3);
+    assert_eq!(node.times(), [0.0]);
+    node.commit(OLD);
+    node.wait(seconds(60));
+    assert_eq!((node.left().len(), node.last().pending), (1, 0));
+}
+
+#[test]
+fn nothing_is_looked_at_between_a_failed_commit_and_a_good_one() {
+    let mut node = quiet(OLD, &[]);
+    node.commit(NEW);
+    node.wait(seconds(1));
+    let right = "10.0.0.2:40002>10.96.0.10:53>10.1.0.9:53";
+    node.kernel.entries = vec![entry(right), entry(STALE)];
+    let next = "dns 10.96.0.10:53 = 10.1.0.9:53";
+    node.agenda.failed(Family::V4, &generation(next));
+    node.wait(HOUR * 3);
+    assert_eq!((node.times(), node.left().len()), (vec![0.0], 2));
+    node.commit_with(next, Cause::AfterFailure);
+    node.wait(seconds(60));
+    assert_eq!(node.left(), ["10.0.0.2:40002>10.1.0.9:53"]);
+}
+
+#[test]
+fn what_was_written_without_a_difference_for_flows_ends_the_wait() {
+    let mut node = quiet(OLD, &[]);
+    node.commit(NEW);
+    node.agenda.writing(Family::V4);
+    node.kernel.entries = vec![entry(STALE)];
+    node.wait(seconds(1));
+    assert_eq!(node.left().len(), 1);
+    node.agenda.unchanged(Family::V4);
+    node.settle_now();
+    assert_eq!(node.left().len(), 0);
+}
+
+#[test]
+fn a_family_does_not_wait_for_the_rules_of_the_other() {
+    let mut node = quiet(OLD, &[STALE]);
+    node.agenda.failed(Family::V6, &generation("dns [fd00:96::10]:53 = [fd00:1::7]:53"));
+    node.agenda.writing(Family::V6);
+    node.commit(NEW);
+    node.wait(seconds(60));
+    assert_eq!((node.left().len(), node.times()), (0, vec![0.0, 2.0]));
+}
+
+#[test]
+fn a_pass_that_is_overtaken_deletes_nothing_more_and_is_made_again() {
+    let many = (0..130).map(|port| format!("10.0.0.9:{}>10.96.0.10:53>10.1.0.7:53", 1024 + port));
+    let many: Vec<String> = many.collect();
+    let mut node = quiet(OLD, &many.iter().map(String::as_str).collect::<Vec<_>>());
+    node.commit(NEW);
+    node.meanwhile = [Meanwhile::Commits(generation(NEW)), Meanwhile::Writes].into();
+    node.wait(seconds(1));
+    assert_eq!((node.left().len(), node.last().pending), (130 - 64, 1));
+    assert_eq!((&node.last().findings.end, node.last().failure), (&End::Overtaken, None));
+    node.agenda.unchanged(Family::V4);
+    node.wait(seconds(1));
+    assert_eq!((node.left().len(), node.last().pending), (0, 0));
+}
+
+#[test]
 fn a_commit_that_failed_and_then_succeeded_deletes_nothing_right() {
     let mut node = quiet(OLD, &[]);
     node.kernel.entries = vec![entry("10.0.0.2:40002>10.96.0.10:53>10.1.0.8:53")];
@@ -245,7 +338,7 @@ fn a_commit_that_failed_and_then_succeeded_deletes_nothing_right() {
 fn a_commit_during_a_pass_is_not_cleared_by_it() {
     let mut node = quiet(OLD, &[STALE]);
     node.commit(NEW);
-    node.meanwhile = [generation("dns 10.96.0.10:53 =")].into();
+    node.meanwhile = [Meanwhile::Commits(generation("dns 10.96.0.10:53 ="))].into();
     node.kernel.entries.push(entry("10.0.0.2:40002>10.96.0.10:53>10.1.0.8:53"));
     node.settle_now();
     assert_eq!((node.left().len(), node.last().pending), (1, 1));

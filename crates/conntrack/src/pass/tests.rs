@@ -7,7 +7,7 @@ use crate::fake::{Call, Fault, FilterSupport};
 use crate::flow::{Entry, Family, Protocol};
 use crate::generation::{Cause, FrontEnd};
 use crate::kernel::{Error, Kernel, Outcome, Scope};
-use crate::rehearsal::Rehearsal;
+use crate::rehearsal::{Meanwhile, Rehearsal};
 use crate::report::{End, Warning};
 use crate::sample::{entry, generation, with_protocol};
 use crate::stale::{Delete, Keep, Verdict};
@@ -148,7 +148,8 @@ fn an_interrupted_dump_is_acted_on_and_repeated_three_times_at_most() {
 #[test]
 fn what_newer_rules_make_right_is_spared() {
     let mut node = node();
-    node.meanwhile = [generation("ns/dns:udp 10.96.0.10:53 = 10.1.0.7:53 10.1.0.8:53")].into();
+    let newer = generation("ns/dns:udp 10.96.0.10:53 = 10.1.0.7:53 10.1.0.8:53");
+    node.meanwhile = [Meanwhile::Commits(newer)].into();
     node.settle_now();
     assert!(node.left().contains(&"10.0.0.2:40002>10.1.0.8:53".to_owned()));
     let findings = &node.last().findings;

@@ -1,11 +1,11 @@
-//! The thread over a fake kernel: prompt, merging, and ended by a drop.
+//! The thread over a fake kernel: prompt, merging, waiting for rules that are being written, and ended by a drop.
 
 use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::Worker;
+use super::{News, Worker};
 use crate::fake::Fake;
 use crate::flow::{Entry, Family, Flow};
 use crate::generation::Cause;
@@ -16,20 +16,40 @@ use crate::sample::{entry, generation};
 const NEW: &str = "dns 10.96.0.10:53 = 10.1.0.8:53";
 const STALE: &str = "10.0.0.1:40001>10.96.0.10:53>10.1.0.7:53";
 
-fn start(kernel: &Arc<Mutex<Fake>>) -> (Worker, Receiver<Report>) {
-    let (sender, reports) = channel();
-    let worker = Worker::start(kernel.clone(), move |report| sender.send(report).unwrap()).unwrap();
-    (worker, reports)
+/// Far more than anything takes here, also on a busy machine.
+const LONG: Duration = Duration::from_secs(60);
+
+fn start(kernel: impl Kernel + Send + 'static) -> (Worker, Receiver<News>) {
+    let (sender, news) = channel();
+    let tell = move |it| {
+        // A test may have seen enough.
+        let _ = sender.send(it);
+    };
+    (Worker::start(kernel, tell).unwrap(), news)
+}
+
+fn next_report(news: &Receiver<News>) -> Report {
+    loop {
+        if let News::Pass(report) = news.recv_timeout(LONG).unwrap() {
+            return report;
+        }
+    }
+}
+
+fn next_pending(news: &Receiver<News>) -> (Family, usize) {
+    loop {
+        if let News::Pending { family, front_ends } = news.recv_timeout(LONG).unwrap() {
+            return (family, front_ends);
+        }
+    }
 }
 
 #[test]
-fn a_commit_is_worked_off_at_once_and_reported() {
+fn a_commit_is_worked_off_and_reported() {
     let kernel = Arc::new(Mutex::new(Fake::new([entry(STALE)])));
-    let (worker, reports) = start(&kernel);
-    let begin = Instant::now();
+    let (worker, news) = start(kernel.clone());
     worker.committed(Family::V4, generation(NEW), Cause::FirstSync);
-    let report = reports.recv_timeout(Duration::from_secs(10)).unwrap();
-    assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+    let report = next_report(&news);
     assert_eq!((report.findings.deleted(), report.pending), (1, 0));
     assert!(kernel.lock().unwrap().entries.is_empty());
 }
@@ -37,36 +57,132 @@ fn a_commit_is_worked_off_at_once_and_reported() {
 #[test]
 fn the_loop_does_not_wait_for_a_pass_and_requests_merge() {
     let kernel = Arc::new(Mutex::new(Fake::new([entry(STALE)])));
-    let (worker, reports) = start(&kernel);
+    let (worker, news) = start(kernel.clone());
     let busy = kernel.lock().unwrap();
-    let begin = Instant::now();
     for backends in 0..100 {
         let text = format!("dns 10.96.0.10:53 = 10.1.1.{backends}:53");
         worker.committed(Family::V4, generation(&text), Cause::Incremental);
     }
-    assert!(begin.elapsed() < Duration::from_millis(500), "{:?}", begin.elapsed());
+    // No look can have ended yet.
     drop(busy);
+    let commits = |report: &Report| matches!(report.occasion, Occasion::Commit(_));
     let mut seen = Vec::new();
-    while let Ok(report) = reports.recv_timeout(Duration::from_millis(1500)) {
-        seen.push(report);
+    while seen.last().is_none_or(commits) {
+        seen.push(next_report(&news));
     }
-    seen.retain(|report| matches!(report.occasion, Occasion::Commit(_)));
-    assert!((1..=2).contains(&seen.len()), "{}", seen.len());
+    // The first look may have begun with the first commits; another one has what came later, and then all is looked
+    // at once more.
+    assert!((2..=3).contains(&seen.len()), "{}", seen.len());
     assert_eq!(kernel.lock().unwrap().entries.len(), 0);
 }
 
 #[test]
-fn dropping_it_ends_the_thread_at_once() {
+fn pending_front_ends_are_told_as_soon_as_there_are_any() {
     let kernel = Arc::new(Mutex::new(Fake::new([])));
-    let (worker, _reports) = start(&kernel);
-    worker.committed(Family::V4, generation(NEW), Cause::FirstSync);
-    let begin = Instant::now();
-    drop(worker);
-    assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
-    assert_eq!(Arc::strong_count(&kernel), 1);
+    let (worker, news) = start(kernel.clone());
+    let busy = kernel.lock().unwrap();
+    worker.committed(Family::V4, generation("a 10.96.0.10:53 10.96.0.11:53 = 10.1.0.8:53"), Cause::FirstSync);
+    assert_eq!(next_pending(&news), (Family::V4, 2));
+    drop(busy);
+    assert_eq!(next_pending(&news), (Family::V4, 0));
 }
 
-/// A table so big that its dump takes ten seconds; says when it began.
+/// A kernel that tells when it is asked for entries, and answers when it may.
+struct Slow {
+    table: Arc<Mutex<Fake>>,
+    asked: Sender<()>,
+    may: Receiver<()>,
+}
+
+impl Kernel for Slow {
+    fn count(&mut self) -> Result<Count, Error> {
+        self.table.count()
+    }
+
+    fn dump(
+        &mut self,
+        scope: Scope,
+        each: &mut dyn FnMut(&Entry) -> ControlFlow<()>,
+    ) -> Result<Dumped, Error> {
+        self.asked.send(()).unwrap();
+        // The test that would let it go on may be over.
+        let _ = self.may.recv();
+        self.table.dump(scope, each)
+    }
+
+    fn delete(&mut self, flows: &[Flow]) -> Result<Vec<Outcome>, Error> {
+        self.table.delete(flows)
+    }
+}
+
+/// A worker, its table, and what it waits for.
+struct Staged {
+    worker: Worker,
+    news: Receiver<News>,
+    table: Arc<Mutex<Fake>>,
+    asked: Receiver<()>,
+    may: Sender<()>,
+}
+
+fn staged() -> Staged {
+    let table = Arc::new(Mutex::new(Fake::new([entry(STALE)])));
+    let ((ask, asked), (may, let_go)) = (channel(), channel());
+    let (worker, news) = start(Slow { table: table.clone(), asked: ask, may: let_go });
+    Staged { worker, news, table, asked, may }
+}
+
+#[test]
+fn a_pass_waits_for_rules_that_began_to_be_written_and_goes_by_them() {
+    let Staged { worker, news, table, asked, may } = staged();
+    worker.committed(Family::V4, generation(NEW), Cause::FirstSync);
+    asked.recv_timeout(LONG).unwrap();
+    worker.writing(Family::V4);
+    may.send(()).unwrap();
+    worker.committed(Family::V4, generation("dns 10.96.0.10:53 = 10.1.0.7:53"), Cause::Incremental);
+    assert_eq!(next_report(&news).findings.deleted(), 0);
+    assert_eq!(table.lock().unwrap().entries.len(), 1);
+}
+
+#[test]
+fn what_a_pass_leaves_because_rules_are_written_for_long_is_made_up_for() {
+    let Staged { worker, news, table, asked, may } = staged();
+    worker.committed(Family::V4, generation(NEW), Cause::FirstSync);
+    asked.recv_timeout(LONG).unwrap();
+    worker.writing(Family::V4);
+    may.send(()).unwrap();
+    let report = next_report(&news);
+    assert_eq!((report.findings.end, report.failure, report.pending), (End::Overtaken, None, 1));
+    assert_eq!(table.lock().unwrap().entries.len(), 1);
+    worker.unchanged(Family::V4);
+    may.send(()).unwrap();
+    assert_eq!(next_report(&news).findings.deleted(), 1);
+}
+
+#[test]
+fn dropping_it_ends_the_thread() {
+    let kernel = Arc::new(Mutex::new(Fake::new([])));
+    let (worker, _news) = start(kernel.clone());
+    worker.committed(Family::V4, generation(NEW), Cause::FirstSync);
+    drop(worker);
+    let begin = Instant::now();
+    while Arc::strong_count(&kernel) > 1 {
+        assert!(begin.elapsed() < LONG, "the thread has not ended");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn dropping_it_does_not_wait_for_a_kernel_that_says_nothing() {
+    let Staged { worker, news, asked, may, .. } = staged();
+    worker.committed(Family::V4, generation(NEW), Cause::FirstSync);
+    asked.recv_timeout(LONG).unwrap();
+    // If this waited for the kernel, it would never end.
+    drop(worker);
+    may.send(()).unwrap();
+    assert_eq!(next_report(&news).findings.end, End::Stopped);
+}
+
+/// A table whose dump does not end by itself; says when it began.
 struct Endless(Sender<()>);
 
 impl Kernel for Endless {
@@ -77,7 +193,7 @@ impl Kernel for Endless {
     fn dump(&mut self, _: Scope, each: &mut dyn FnMut(&Entry) -> ControlFlow<()>) -> Result<Dumped, Error> {
         self.0.send(()).unwrap();
         let begin = Instant::now();
-        while begin.elapsed() < Duration::from_secs(10) {
+        while begin.elapsed() < LONG {
             if each(&entry(STALE)).is_break() {
                 return Ok(Dumped::Abandoned);
             }
@@ -93,13 +209,10 @@ impl Kernel for Endless {
 #[test]
 fn dropping_it_in_the_middle_of_a_dump_ends_the_dump() {
     let (began, beginning) = channel();
-    let (sender, reports) = channel();
-    let worker = Worker::start(Endless(began), move |report| sender.send(report).unwrap()).unwrap();
+    let (worker, news) = start(Endless(began));
     worker.committed(Family::V4, generation("dns 10.96.0.10:53 = 10.1.0.7:53"), Cause::FirstSync);
-    beginning.recv().unwrap();
-    let begin = Instant::now();
+    beginning.recv_timeout(LONG).unwrap();
     drop(worker);
-    assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
-    let report = reports.recv().unwrap();
+    let report = next_report(&news);
     assert_eq!((report.findings.end, report.failure), (End::Stopped, None));
 }

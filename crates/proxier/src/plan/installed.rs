@@ -45,6 +45,11 @@ impl Installed {
         self.ports.range(first..).map(|(name, _)| name).take_while(move |name| name.service == *service)
     }
 
+    /// Whether a service port has rules.
+    pub fn contains(&self, port: &ServicePortName) -> bool {
+        self.ports.contains_key(port)
+    }
+
     /// What becomes of the traffic of a service port; refused if it has no rules.
     pub fn reachability(&self, port: &ServicePortName) -> Reachability {
         self.ports.get(port).map(|port| port.reachability).unwrap_or_default()

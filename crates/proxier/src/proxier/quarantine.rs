@@ -54,6 +54,11 @@ impl Quarantine {
         self.ports.len()
     }
 
+    /// Whether a service port is set aside.
+    pub(super) fn holds(&self, port: &ServicePortName) -> bool {
+        self.ports.contains_key(port)
+    }
+
     /// When something that was refused is to be tried again.
     pub(super) fn next_try(&self) -> Option<Instant> {
         let ports = self.ports.values().map(|held| held.retry.next);

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
-use std::num::NonZeroU16;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
@@ -15,16 +14,18 @@ use crate::generation::{Cause, Delivery, Generation};
 use crate::kernel::Error;
 use crate::rehearsal::{HOUR, Rehearsal};
 use crate::snapshot::Snapshot;
-use crate::stale::tests::laws::any_generation;
+use crate::stale::tests::laws::{address, any_address, any_family, any_generation, any_zone};
 
 const ENOBUFS: Error = Error::TryAgain { what: "dump", errno: 105 };
 
 #[derive(Clone, Debug)]
 enum Event {
-    Commit(Generation),
+    /// Rules begin to be written; without any, such as make no difference here. The next commit ends it.
+    Write(Family, Option<Generation>),
+    Commit(Family, Generation),
     /// Any part of it is in the kernel from then on.
-    FailedCommit(Generation),
-    Flush,
+    FailedCommit(Family, Generation),
+    Flush(Family),
     Packet(Packet),
     /// A packet that got its verdict and leaves its entry later.
     InFlight(Packet, Duration),
@@ -39,18 +40,35 @@ struct Packet {
     destination: SocketAddr,
     protocol: Protocol,
     zone: Zone,
+    /// Whether a switch makes a copy in its zone before any rule is met.
+    is_copy: bool,
     choice: usize,
     replied: bool,
 }
 
-/// A node with traffic, and a note for every entry whether it ever contradicted committed rules.
+/// What the kernel has of one family.
+struct Rules {
+    committed: Generation,
+    flushed: bool,
+    /// What is being written: it may be in place, or not yet.
+    written: Option<Option<Generation>>,
+    /// What failed commits since the last good one may have put in place instead, here and there.
+    attempted: Vec<Generation>,
+}
+
+impl Rules {
+    /// All that a packet may meet, if nobody has flushed it.
+    fn candidates(&self, family: Family) -> Vec<Snapshot> {
+        let written = self.written.iter().flatten();
+        let all = [&self.committed].into_iter().chain(&self.attempted).chain(written);
+        all.map(|generation| Snapshot::new(family, generation)).collect()
+    }
+}
+
+/// A node with traffic, and a note for every entry whether it ever contradicted all rules that it may have met.
 struct World {
     node: Rehearsal,
-    committed: Snapshot,
-    /// What the kernel has: the committed rules, or none after a flush.
-    flushed: bool,
-    /// What failed commits since then may have put in place instead, here and there.
-    attempted: Vec<Snapshot>,
+    rules: BTreeMap<Family, Rules>,
     in_flight: VecDeque<(Instant, Entry)>,
     contradicted: BTreeMap<u32, bool>,
     next_id: u32,
@@ -61,24 +79,21 @@ impl World {
         let mut node = Rehearsal::new([]);
         node.agenda = Agenda::new(HOUR * 24);
         node.kernel.filter = filter;
-        let generation = Generation::default();
-        node.agenda.committed(node.now, Family::V4, &generation, Cause::FirstSync);
-        World {
-            node,
-            committed: Snapshot::new(Family::V4, &generation),
-            flushed: false,
-            attempted: Vec::new(),
-            in_flight: VecDeque::new(),
-            contradicted: BTreeMap::new(),
-            next_id: 0,
+        let mut rules = BTreeMap::new();
+        for family in [Family::V4, Family::V6] {
+            let committed = Generation::default();
+            node.agenda.committed(node.now, family, &committed, Cause::FirstSync);
+            rules.insert(family, Rules { committed, flushed: false, written: None, attempted: Vec::new() });
         }
+        World { node, rules, in_flight: VecDeque::new(), contradicted: BTreeMap::new(), next_id: 0 }
     }
 
     fn happen(&mut self, event: Event) {
         match event {
-            Event::Commit(generation) => self.commit(&generation),
-            Event::FailedCommit(generation) => self.fail(&generation),
-            Event::Flush => self.flushed = true,
+            Event::Write(family, generation) => self.write(family, generation),
+            Event::Commit(family, generation) => self.commit(family, generation),
+            Event::FailedCommit(family, generation) => self.fail(family, generation),
+            Event::Flush(family) => self.rules_of(family).flushed = true,
             Event::Packet(packet) => {
                 let entry = self.entry_of(packet);
                 entry.into_iter().for_each(|entry| self.insert(entry));
@@ -94,44 +109,64 @@ impl World {
         }
     }
 
-    fn commit(&mut self, generation: &Generation) {
-        let cause = match (self.flushed, self.attempted.is_empty()) {
+    fn rules_of(&mut self, family: Family) -> &mut Rules {
+        self.rules.get_mut(&family).unwrap()
+    }
+
+    /// Only one at a time.
+    fn write(&mut self, family: Family, generation: Option<Generation>) {
+        let rules = self.rules_of(family);
+        if rules.written.is_none() {
+            rules.written = Some(generation);
+            self.node.agenda.writing(family);
+        }
+    }
+
+    /// What is being written comes first.
+    fn commit(&mut self, family: Family, generation: Generation) {
+        let rules = self.rules_of(family);
+        let cause = match (rules.flushed, rules.attempted.is_empty()) {
             (true, _) => Cause::AfterFlush,
             (false, false) => Cause::AfterFailure,
             (false, true) => Cause::Incremental,
         };
-        self.flushed = false;
-        self.attempted.clear();
-        self.node.agenda.committed(self.node.now, Family::V4, generation, cause);
-        self.committed = Snapshot::new(Family::V4, generation);
+        let written = rules.written.take();
+        if written == Some(None) && cause == Cause::Incremental {
+            return self.node.agenda.unchanged(family);
+        }
+        rules.committed = written.flatten().unwrap_or(generation);
+        (rules.flushed, rules.attempted) = (false, Vec::new());
+        let rules = &self.rules[&family];
+        self.node.agenda.committed(self.node.now, family, &rules.committed, cause);
         self.note();
     }
 
-    fn fail(&mut self, generation: &Generation) {
-        self.node.agenda.failed(Family::V4, generation);
-        self.attempted.push(Snapshot::new(Family::V4, generation));
-    }
-
-    /// The rules that a packet may meet: after failures, those of any attempt.
-    fn rules_for(&self, packet: Packet) -> &Snapshot {
-        let among = packet.choice % (self.attempted.len() + 1);
-        self.attempted.get(among).unwrap_or(&self.committed)
+    fn fail(&mut self, family: Family, generation: Generation) {
+        let rules = self.rules_of(family);
+        let attempted = rules.written.take().map_or(generation, |it| it.unwrap_or(rules.committed.clone()));
+        rules.attempted.push(attempted.clone());
+        self.node.agenda.failed(family, &attempted);
     }
 
     /// What the rules make of the first packet of a flow: nothing if they refuse it.
     fn entry_of(&mut self, packet: Packet) -> Option<Entry> {
-        let front_end = self.rules_for(packet).front_end(packet.destination).filter(|_| !self.flushed);
-        let ours = packet.protocol == Protocol::UDP && packet.zone == Zone::Default;
+        let family = Family::of(packet.destination.ip());
+        let rules = &self.rules[&family];
+        let candidates = rules.candidates(family);
+        let met = &candidates[packet.choice % candidates.len()];
+        let front_end = met.front_end(packet.destination).filter(|_| !rules.flushed);
+        let is_copy = packet.is_copy && packet.zone != Zone::Default;
+        let ours = packet.protocol == Protocol::UDP && !is_copy;
         let backend = match front_end.filter(|_| ours) {
             Some((_, claims)) if claims.delivery() == Delivery::Refusing => return None,
             Some((_, claims)) => {
-                let backends: Vec<_> = claims.backends().collect();
-                backends[packet.choice % backends.len()]
+                let backends: Vec<_> = claims.backends().filter(|it| Family::of(it.ip()) == family).collect();
+                *backends.get(packet.choice % backends.len().max(1))?
             }
             None => packet.destination,
         };
         self.next_id += 1;
-        let client = SocketAddr::from(([10, 9, 9, 9], packet.client));
+        let client = address(family, 99, packet.client);
         Some(Entry::Complete(Flow {
             orig: Tuple::new(packet.protocol, client, packet.destination).unwrap(),
             reply: Tuple::new(packet.protocol, backend, client).unwrap(),
@@ -164,29 +199,40 @@ impl World {
         self.node.wait(until.saturating_duration_since(self.node.now));
     }
 
+    /// Which entries contradict all rules that the kernel may have.
     fn note(&mut self) {
-        for flow in self.node.kernel.entries.iter().filter_map(Entry::flow) {
-            if contradicts(flow, &self.committed) {
-                self.contradicted.insert(flow.id, true);
+        for (family, rules) in &self.rules {
+            let candidates = rules.candidates(*family);
+            let flows = self.node.kernel.entries.iter().filter_map(Entry::flow);
+            for flow in flows.filter(|flow| flow.orig.family() == *family) {
+                if candidates.iter().all(|rules| contradicts(flow, rules)) {
+                    self.contradicted.insert(flow.id, true);
+                }
             }
         }
     }
 
     fn quiesce(&mut self, last: &Generation) {
-        self.commit(last);
+        for family in [Family::V4, Family::V6] {
+            self.commit(family, last.clone());
+            self.commit(family, last.clone());
+        }
         self.wait(Duration::from_secs(1200));
     }
 
     fn check(&self) -> Result<(), TestCaseError> {
         let mut left = BTreeMap::new();
         for flow in self.node.kernel.entries.iter().filter_map(Entry::flow) {
-            prop_assert!(!contradicts(flow, &self.committed), "left: {flow}\n{:#?}", self.committed);
+            let family = flow.orig.family();
+            let rules = Snapshot::new(family, &self.rules[&family].committed);
+            prop_assert!(!contradicts(flow, &rules), "left: {flow}\n{rules:#?}");
             left.insert(flow.id, ());
         }
         for (id, contradicted) in &self.contradicted {
             prop_assert!(*contradicted || left.contains_key(id), "entry {id} was right and is gone");
         }
-        prop_assert_eq!(self.node.reports.last().map_or(0, |(_, report)| report.pending), 0);
+        let pending = [Family::V4, Family::V6].map(|family| self.node.agenda.pending(family));
+        prop_assert_eq!(pending, [0, 0]);
         Ok(())
     }
 }
@@ -207,14 +253,14 @@ fn contradicts(flow: &Flow, rules: &Snapshot) -> bool {
 
 fn any_packet() -> impl Strategy<Value = Packet> {
     let protocol = prop_oneof![8 => Just(Protocol::UDP), 1 => Just(Protocol::TCP)];
-    let zone = prop_oneof![8 => Just(Zone::Default), 1 => Just(Zone::Both(NonZeroU16::MIN))];
-    let destination = (1u8..5, 1u16..4).prop_map(|(last, port)| SocketAddr::from(([10, 0, 0, last], port)));
-    (1u16..4, destination, protocol, zone, any::<usize>(), any::<bool>()).prop_map(
-        |(client, destination, protocol, zone, choice, replied)| Packet {
+    let flags = (any::<bool>(), any::<bool>());
+    (1u16..4, any_address(), protocol, any_zone(), any::<usize>(), flags).prop_map(
+        |(client, destination, protocol, zone, choice, (is_copy, replied))| Packet {
             client,
             destination,
             protocol,
             zone,
+            is_copy,
             choice,
             replied,
         },
@@ -228,9 +274,11 @@ fn any_event() -> impl Strategy<Value = Event> {
         (2usize..4).prop_map(|missing_each| Fault::Resize { missing_each }),
     ];
     prop_oneof![
-        6 => any_generation().prop_map(Event::Commit),
-        2 => any_generation().prop_map(Event::FailedCommit),
-        1 => Just(Event::Flush),
+        3 => (any_family(), prop::option::weighted(0.8, any_generation()))
+            .prop_map(|(family, generation)| Event::Write(family, generation)),
+        6 => (any_family(), any_generation()).prop_map(|(family, it)| Event::Commit(family, it)),
+        2 => (any_family(), any_generation()).prop_map(|(family, it)| Event::FailedCommit(family, it)),
+        1 => any_family().prop_map(Event::Flush),
         10 => any_packet().prop_map(Event::Packet),
         2 => (any_packet(), 0u64..1500).prop_map(|(p, ms)| Event::InFlight(p, Duration::from_millis(ms))),
         6 => (0u64..4000).prop_map(|ms| Event::Wait(Duration::from_millis(ms))),
@@ -249,7 +297,7 @@ proptest! {
     #[test]
     fn after_quiescence_all_that_is_left_is_right_and_all_that_was_right_is_left(
         filter in any_filter_support(),
-        events in prop::collection::vec(any_event(), 1..25),
+        events in prop::collection::vec(any_event(), 1..40),
         last in any_generation(),
     ) {
         let mut world = World::new(filter);
