@@ -171,6 +171,32 @@ impl Daemon {
         lines[lines.len().saturating_sub(25)..].join("\n")
     }
 
+    /// Memory in use, in bytes. From here on the peak counts anew.
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub fn memory(&self) -> Result<u64> {
+        fs::write(format!("/proc/{}/clear_refs", self.pid()), "5")
+            .context("forget the peak of the memory")?;
+        self.status("VmRSS:")
+    }
+
+    /// The most memory that was in use since [`Daemon::memory`], in bytes.
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub fn peak_memory(&self) -> Result<u64> {
+        self.status("VmHWM:")
+    }
+
+    fn status(&self, what: &str) -> Result<u64> {
+        let status =
+            fs::read_to_string(format!("/proc/{}/status", self.pid())).context("look at the daemon")?;
+        let line = status.lines().find_map(|line| line.strip_prefix(what)).context("the daemon has ended")?;
+        let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().context("memory is a number")?;
+        Ok(kilobytes * 1024)
+    }
+
     /// Tells it to end and waits until it has. The rules stay.
     ///
     /// # Errors

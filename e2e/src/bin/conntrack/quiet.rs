@@ -36,10 +36,15 @@ pub(crate) fn policies(family: Family) -> Outcome {
     let service = Service::new(&pods(&[0]));
     let senders = check::at_first_pod(&stage, family, &service, (&stage.client, ClusterIp))?;
     stage.mark(&senders)?;
+    // Not each of them changes a rule. A change of TCP does, and by its commit all before it is committed as well.
+    let beacon = |pod| Service::new(&[]).named("beacon", 50).with_tcp(&pods(&[pod]));
+    stage.put(family, &beacon(0))?;
+    check::rest(&stage, &senders)?;
     let before = stage.daemon.passes(family)?;
-    // Not each of them changes a rule, so there may be no commit to wait for.
-    let unseen = |changed: &Service| {
+    let mut turns = (0..2).cycle().skip(1);
+    let mut unseen = |changed: &Service| {
         stage.manifests.put(&changed.file(), &changed.yaml())?;
+        stage.put(family, &beacon(turns.next().unwrap_or_default()))?;
         check::survives_unseen(&stage, &senders, family, before)
     };
     for spec in [

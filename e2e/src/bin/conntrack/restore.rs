@@ -1,22 +1,28 @@
 //! Turns an iptables-restore that fails into flows that recover once it works.
 //!
 //! Does not know of other failures.
+#![expect(clippy::disallowed_methods, reason = "it is waited for rules")]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use e2e::backend::{Backend, Family};
 use e2e::command::run;
 use e2e::flow::daemon::Setup;
 use e2e::flow::service::Target::ClusterIp;
-use e2e::flow::service::{Service, pods};
+use e2e::flow::service::{Service, pod_address, pods};
 use e2e::flow::stage::{CONFIG, Stage};
 use tempfile::TempDir;
 
 use crate::Outcome;
 use crate::check;
+
+/// For so long a late tool keeps quiet: longer than it takes until all is looked at for the second time.
+const QUIET: Duration = Duration::from_secs(5);
 
 /// What the tool says when it fails.
 const COMPLAINT: &str = "failing on purpose";
@@ -57,6 +63,43 @@ pub(crate) fn fails_after_writing(family: Family) -> Outcome {
     check::is_silent(&stage, &senders, 0, commit).map(Some)
 }
 
+/// An endpoint is replaced, and replaced again at once. The second time the tool does not end for long after it has
+/// written the rules. Flows that these let in stay, though all is looked at meanwhile because of the first time.
+pub(crate) fn ends_late(family: Family) -> Outcome {
+    let tool = Tool::new(family)?;
+    let stage = tool.stage()?;
+    let service = |pod| Service::new(&pods(&[pod]));
+    let senders = check::at_first_pod(&stage, family, &service(0), (&stage.client, ClusterIp))?;
+    stage.put(family, &service(1))?;
+
+    tool.becomes(Failing::Late)?;
+    let before = stage.daemon.commits(family)?;
+    stage.manifests.put(&service(0).file(), &service(0).yaml())?;
+    lead_to(&stage, family, 0)?;
+    let young = stage.clients(&stage.client, family, &service(0), ClusterIp)?;
+    stage.arrive(&young, 0, Instant::now())?;
+    stage.mark(&young)?;
+    tool.works()?;
+    let commit = stage.daemon.committed(family, before)?;
+    let took = check::moves(&stage, &senders, [1, 0], commit)?;
+    stage.has_marks(&young)?;
+    Ok(Some(took))
+}
+
+/// Waits until the rules in the kernel lead to a pod.
+fn lead_to(stage: &Stage, family: Family, pod: usize) -> Result<()> {
+    let address = pod_address(family, pod).to_string();
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_secs(20) {
+        let mut save = stage.node.command(Backend::Nft.program());
+        if run(save.args([&family.tool("-save"), "-t", "nat"]))?.contains(&format!("-> {address}")) {
+            return Ok(());
+        }
+        sleep(Duration::from_millis(20));
+    }
+    bail!("no rule leads to {address}; the end of the log:\n{}", stage.daemon.tail())
+}
+
 /// Somebody flushes the rules, and clients start before they are back: they cannot be written for a while.
 pub(crate) fn flushed_rules(family: Family) -> Outcome {
     let tool = Tool::new(family)?;
@@ -81,7 +124,7 @@ fn flush(stage: &Stage) -> Result<()> {
     Ok(())
 }
 
-/// The iptables-restore of a family that fails as long as it is told to.
+/// The iptables-restore of a family that fails, or is late, as long as it is told to.
 struct Tool {
     folder: TempDir,
     failing: PathBuf,
@@ -94,6 +137,8 @@ enum Failing {
     Before,
     /// When all is written.
     After,
+    /// Not at all: it only does not end for a while when all is written.
+    Late,
 }
 
 impl Tool {
@@ -113,6 +158,7 @@ impl Tool {
         let word = match failing {
             Failing::Before => "before",
             Failing::After => "after",
+            Failing::Late => "late",
         };
         fs::write(&self.failing, word).context("make the tool fail")
     }
@@ -128,10 +174,13 @@ fn write(folder: &Path, name: &str, failing: &Path) -> Result<()> {
         "#!/bin/sh\n\
          real() {{ {} {name} \"$@\"; }}\n\
          [ -e {failing} ] || {{ real \"$@\"; exit; }}\n\
-         grep -q after {failing} && real \"$@\"\n\
+         mode=$(cat {failing})\n\
+         [ \"$mode\" = before ] || real \"$@\"\n\
+         [ \"$mode\" != late ] || {{ sleep {}; exit 0; }}\n\
          echo {COMPLAINT} >&2\n\
          exit 1\n",
-        program.display()
+        program.display(),
+        QUIET.as_secs()
     );
     fs::write(&tool, script).context("write a tool")?;
     fs::set_permissions(&tool, fs::Permissions::from_mode(0o755)).context("make a tool")

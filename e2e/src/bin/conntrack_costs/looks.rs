@@ -87,7 +87,7 @@ impl Table {
     /// Changes a service so that the table is looked at, and other services as long as that takes.
     fn look(&self, entries: u32, stale: u32, dump: Duration, change: &Service) -> Result<Row> {
         let Stage { daemon, node, manifests, .. } = &self.stage;
-        let (log, memory) = (Log::here(daemon)?, usage::memory(daemon)?);
+        let (log, memory) = (Log::here(daemon)?, daemon.memory()?);
         let (cpu, before) = (usage::cpu(daemon)?, Passes::look(node)?);
         let begin = Instant::now();
         manifests.put(&change.file(), &change.yaml())?;
@@ -111,7 +111,7 @@ impl Table {
             stale,
             pass_seconds: (after.duration - before.duration).as_secs_f64(),
             cpu_seconds: (usage::cpu(daemon)? - cpu).as_secs_f64(),
-            memory_growth_bytes: usage::peak_memory(daemon)?.saturating_sub(memory),
+            memory_growth_bytes: daemon.peak_memory()?.saturating_sub(memory),
             loop_waited_seconds: longest("Handed over to the conntrack thread", "took")?
                 .context("no commit was handed over")?
                 .as_secs_f64(),

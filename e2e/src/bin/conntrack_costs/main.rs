@@ -1,8 +1,9 @@
 //! Turns conntrack tables of up to a million entries into what it costs `kube-proxy` to look at them, beside what
 //! `conntrack -L` needs to list them: a table, and the same as JSON.
 //!
-//! Tests nothing but that exactly the stale entries go. A goal that is missed is printed as such: whether it matters
-//! depends on the machine, and on what else that does.
+//! Fails if not exactly the stale entries go, if a flow ends where it should not, or if rows are missing. A goal that is
+//! missed is printed as such: whether it matters depends on the machine, and on what else that does. With `--goals` it
+//! is a failure, too.
 
 mod churn;
 mod limit;
@@ -18,7 +19,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use clap::{Arg, Command, value_parser};
+use clap::{Arg, ArgAction, Command, value_parser};
 use e2e::flow::stage::Stage;
 use e2e::netns;
 
@@ -36,13 +37,18 @@ const ROOM: u32 = 1_300_000;
 
 fn main() -> ExitCode {
     let output = Arg::new("json").long("json").required(true).value_parser(value_parser!(PathBuf));
+    let goals = Arg::new("goals").long("goals").action(ArgAction::SetTrue);
     let matches = Command::new("conntrack_costs")
         .about("Measures what conntrack tables of up to a million entries cost kube-proxy")
         .arg(output.help("where the rows are written to, as JSON"))
+        .arg(goals.help("fail if a goal is missed"))
         .get_matches();
     let output: &PathBuf = matches.get_one("json").expect("it is required");
-    match measure().and_then(|report| write(&report, output)) {
-        Ok(()) => ExitCode::SUCCESS,
+    let written = measure().and_then(|report| write(&report, output).map(|()| report));
+    match written {
+        Ok(report) if !report.missing.is_empty() => ExitCode::FAILURE,
+        Ok(report) if matches.get_flag("goals") && !report.meets_goals() => ExitCode::FAILURE,
+        Ok(_) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("conntrack_costs: {error:#}");
             ExitCode::FAILURE

@@ -60,6 +60,11 @@ impl Report {
     pub(crate) fn of(machine: Machine) -> Report {
         Report { machine, rows: Vec::new(), others: Vec::new(), missing: Vec::new() }
     }
+
+    /// Whether every goal that there is was met.
+    pub(crate) fn meets_goals(&self) -> bool {
+        self.rows.iter().all(Row::meets_goal) && self.others.iter().all(Other::meets_goal)
+    }
 }
 
 impl Row {
@@ -69,6 +74,13 @@ impl Row {
             1_000_000 => Some(Goal { seconds: if self.stale == 0 { 2.5 } else { 3.0 }, growth: 32 << 20 }),
             _ => None,
         }
+    }
+
+    /// Without a goal there is none to miss.
+    fn meets_goal(&self) -> bool {
+        self.goal().is_none_or(|Goal { seconds, growth }| {
+            self.pass_seconds <= seconds && self.memory_growth_bytes <= growth
+        })
     }
 
     fn ratio(&self) -> f64 {
@@ -112,17 +124,22 @@ impl fmt::Display for Row {
         match self.goal() {
             None => f.write_str("-"),
             Some(Goal { seconds, growth }) => {
-                let met = self.pass_seconds <= seconds && self.memory_growth_bytes <= growth;
-                write!(f, "{seconds} s, {} MiB: {}", growth >> 20, verdict(met))
+                write!(f, "{seconds} s, {} MiB: {}", growth >> 20, verdict(self.meets_goal()))
             }
         }
+    }
+}
+
+impl Other {
+    fn meets_goal(&self) -> bool {
+        self.measured <= self.goal
     }
 }
 
 impl fmt::Display for Other {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Other { what, measured, goal, unit } = self;
-        write!(f, "{what}: {measured:.1} {unit} (goal {goal:.0} {unit}: {})", verdict(measured <= goal))
+        write!(f, "{what}: {measured:.1} {unit} (goal {goal:.0} {unit}: {})", verdict(self.meets_goal()))
     }
 }
 

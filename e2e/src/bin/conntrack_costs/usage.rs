@@ -24,25 +24,6 @@ pub(crate) fn cpu(daemon: &Daemon) -> Result<Duration> {
     bail!("there is no thread conntrack")
 }
 
-/// Memory in use now, in bytes. From here on the peak counts anew.
-pub(crate) fn memory(daemon: &Daemon) -> Result<u64> {
-    fs::write(format!("/proc/{}/clear_refs", daemon.pid()), "5").context("forget the peak of the memory")?;
-    status(daemon, "VmRSS:")
-}
-
-/// The most memory that was in use since [`memory`], in bytes.
-pub(crate) fn peak_memory(daemon: &Daemon) -> Result<u64> {
-    status(daemon, "VmHWM:")
-}
-
-fn status(daemon: &Daemon, what: &str) -> Result<u64> {
-    let status =
-        fs::read_to_string(format!("/proc/{}/status", daemon.pid())).context("look at the daemon")?;
-    let line = status.lines().find_map(|line| line.strip_prefix(what)).context("the daemon has ended")?;
-    let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().context("memory is a number")?;
-    Ok(kilobytes * 1024)
-}
-
 /// What the daemon's metrics say of IPv4.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Passes {
