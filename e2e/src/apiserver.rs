@@ -73,6 +73,8 @@ pub struct Options {
     pub bookmarks: Duration,
     /// The longest watch, whatever the client asks for.
     pub longest_watch: Duration,
+    /// Whether a watch ends when the client wants it to, as it should.
+    pub ends_watches: bool,
 }
 
 impl Default for Options {
@@ -86,6 +88,7 @@ impl Default for Options {
             page: None,
             bookmarks: Duration::from_secs(60),
             longest_watch: Duration::from_secs(1800),
+            ends_watches: true,
         }
     }
 }

@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use crate::netns::Netns;
 
 /// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An answer.
 #[derive(Clone, Debug)]

@@ -23,7 +23,7 @@ use crate::wait;
 pub const NODE: &str = "node1";
 
 /// How long the proxy may take to end when it is told to.
-const PROMPT: Duration = Duration::from_secs(5);
+const PROMPT: Duration = Duration::from_secs(30);
 
 /// What is started, and through which other programs.
 #[derive(Clone, Debug)]

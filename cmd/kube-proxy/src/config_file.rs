@@ -3,10 +3,10 @@
 //! Knows nothing of what the file says. A mounted ConfigMap is updated by another file that takes
 //! the place of this one; that ends nothing, else all nodes would restart kube-proxy at once.
 
+use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::thread;
 
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
@@ -15,7 +15,7 @@ use rustix::io::Errno;
 /// The file is written to, cut off or renamed; not: deleted, replaced, or only touched.
 const INTERESTING: WatchFlags = WatchFlags::MODIFY.union(WatchFlags::MOVE_SELF);
 
-/// A watch on the file that a path led to, whatever becomes of the path. Notes wait until they are read.
+/// A watch on a file, whatever becomes of the path that led to it. Notes wait until they are read.
 #[derive(Debug)]
 pub(crate) struct Watch {
     inotify: OwnedFd,
@@ -33,13 +33,14 @@ pub(crate) enum Ended {
 }
 
 impl Watch {
-    /// Begins to watch `--config`, through symbolic links.
+    /// Begins to watch the open file, whatever path leads to it by now. What is read from it afterwards cannot change
+    /// unnoticed.
     ///
     /// # Errors
-    /// There is no such file, or the user has too many watches.
-    pub(crate) fn place(path: &Path) -> io::Result<Self> {
+    /// The user has too many watches.
+    pub(crate) fn place(file: &File) -> io::Result<Self> {
         let inotify = inotify::init(CreateFlags::CLOEXEC)?;
-        inotify::add_watch(&inotify, path, INTERESTING)?;
+        inotify::add_watch(&inotify, format!("/proc/self/fd/{}", file.as_raw_fd()), INTERESTING)?;
         Ok(Self { inotify })
     }
 
@@ -75,8 +76,8 @@ impl Watch {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::{self, File, FileTimes, OpenOptions, Permissions};
-    use std::io::Write;
+    use std::fs::{self, FileTimes, OpenOptions, Permissions};
+    use std::io::{Read, Write};
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::path::PathBuf;
     use std::sync::mpsc::{self, RecvTimeoutError};
@@ -109,12 +110,12 @@ mod tests {
     /// Whether a change of the folder ends the process.
     fn check(test: &str, change: impl FnOnce(&Folder), ends: bool) {
         let folder = Folder::of(test);
-        let watch = Watch::place(&folder.path("config")).unwrap();
+        let watch = Watch::place(&File::open(folder.path("config")).unwrap()).unwrap();
         let (sender, receiver) = mpsc::channel();
         change(&folder);
         watch.follow(move |ended| sender.send(ended.to_string()).unwrap()).unwrap();
         // Notes of what was done before the thread began are there already.
-        match receiver.recv_timeout(Duration::from_millis(if ends { 10_000 } else { 200 })) {
+        match receiver.recv_timeout(Duration::from_millis(if ends { 60_000 } else { 200 })) {
             Ok(text) => {
                 assert!(ends, "{test}: {text}");
                 assert_eq!(text, "content of the proxy server's configuration file was updated");
@@ -170,7 +171,7 @@ mod tests {
         }
         symlink("v1", folder.path("..data")).unwrap();
         symlink("..data/config.conf", folder.path("config.conf")).unwrap();
-        let watch = Watch::place(&folder.path("config.conf")).unwrap();
+        let watch = Watch::place(&File::open(folder.path("config.conf")).unwrap()).unwrap();
         let (sender, receiver) = mpsc::channel();
         watch.follow(move |ended| sender.send(ended.to_string()).unwrap()).unwrap();
         symlink("v2", folder.path("..data_tmp")).unwrap();
@@ -183,14 +184,29 @@ mod tests {
     fn a_link_leads_to_the_file_that_is_watched() {
         let folder = Folder::of("link");
         symlink("config", folder.path("link")).unwrap();
-        let watch = Watch::place(&folder.path("link")).unwrap();
+        let watch = Watch::place(&File::open(folder.path("link")).unwrap()).unwrap();
         fs::write(folder.path("config"), "two").unwrap();
         assert!(matches!(watch.wait(), Ended::Updated));
     }
 
+    /// Between the first look at the file and the last step of the start anything may happen.
     #[test]
-    fn a_file_that_is_not_there_cannot_be_watched() {
-        let error = Watch::place(Path::new("/no/such/file")).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    fn a_change_before_the_file_is_read_and_one_before_anybody_waits_end_the_process() {
+        for is_read in [false, true] {
+            let folder = Folder::of(&format!("early-{is_read}"));
+            let mut file = File::open(folder.path("config")).unwrap();
+            let watch = Watch::place(&file).unwrap();
+            let mut text = String::new();
+            if is_read {
+                file.read_to_string(&mut text).unwrap();
+            }
+            // What the path leads to by now is not what is read.
+            fs::rename(folder.path("config"), folder.path("moved")).unwrap();
+            fs::write(folder.path("config"), "other").unwrap();
+            fs::write(folder.path("moved"), "two").unwrap();
+            file.read_to_string(&mut text).unwrap();
+            assert_eq!(text, if is_read { "one" } else { "two" });
+            assert!(matches!(watch.wait(), Ended::Updated));
+        }
     }
 }

@@ -3,6 +3,7 @@
 mod built;
 mod cleanup;
 mod config_file;
+mod crash;
 mod environment;
 mod event;
 mod family;
@@ -26,10 +27,12 @@ mod source;
 mod start;
 mod sync;
 mod sysctl;
+mod system;
 mod warning;
 
 use std::env;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -55,7 +58,9 @@ fn main() -> ExitCode {
         Err(stop) => return answer(&stop),
     };
     flags.deprecations.iter().for_each(|line| eprintln!("{line}"));
-    match execute(&flags, &log::init_early()) {
+    let log = log::init_early();
+    crash::end_at_panics();
+    match execute(&flags, &log) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             error!(err = told(&error), "command failed");
@@ -74,8 +79,8 @@ fn answer(stop: &Stop) -> ExitCode {
 }
 
 fn execute(flags: &Flags, log: &Log) -> Result<()> {
-    let config = configure(flags, log)?;
-    let config_file = watch(flags)?;
+    let (text, config_file) = read(flags)?.unzip();
+    let config = configure(flags, text.as_deref(), log)?;
     let typed = &flags.typed;
     if let Some(path) = &typed.write_config_to {
         fs::write(path, config.config.to_yaml()).with_context(|| format!("open {}", path.display()))?;
@@ -147,11 +152,8 @@ fn program() -> String {
 }
 
 /// Flags and file together, checked; from here on the log is as they say.
-fn configure(flags: &Flags, log: &Log) -> Result<Checked, Refusal> {
-    let file = flags.typed.config.as_ref().map(|path| {
-        fs::read_to_string(path).map_err(|error| Refusal::Unreadable { path: path.clone(), error })
-    });
-    let completed = flags.complete(file.transpose()?.as_deref())?;
+fn configure(flags: &Flags, file: Option<&str>, log: &Log) -> Result<Checked, Refusal> {
+    let completed = flags.complete(file)?;
     completed.notices.iter().for_each(say);
     completed.check_logging()?;
     let logging = &completed.config.logging;
@@ -174,7 +176,8 @@ fn configure(flags: &Flags, log: &Log) -> Result<Checked, Refusal> {
 /// their causes themselves.
 fn told(error: &anyhow::Error) -> String {
     let mut told = String::new();
-    for cause in error.chain().map(ToString::to_string) {
+    for cause in error.chain() {
+        let cause = cause.downcast_ref().map_or_else(|| cause.to_string(), system::reason);
         let cause = cause.split(" (os error").next().unwrap_or_default();
         if told.to_lowercase().contains(&cause.to_lowercase()) {
             continue;
@@ -185,12 +188,16 @@ fn told(error: &anyhow::Error) -> String {
     told
 }
 
-/// Placed right after the file was read, so that no change of it is missed.
-fn watch(flags: &Flags) -> Result<Option<Watch>> {
-    let place = |path: &PathBuf| {
-        Watch::place(path).with_context(|| format!("failed complete: can't watch {}", path.display()))
-    };
-    flags.typed.config.as_ref().map(place).transpose()
+/// The text of `--config`, and the watch on it, which is there before anything is read.
+fn read(flags: &Flags) -> Result<Option<(String, Watch)>> {
+    let Some(path) = &flags.typed.config else { return Ok(None) };
+    let unreadable = |error| Refusal::Unreadable { path: path.clone(), error };
+    let mut file = File::open(path).map_err(unreadable)?;
+    let watch =
+        Watch::place(&file).with_context(|| format!("failed complete: can't watch {}", path.display()))?;
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(unreadable)?;
+    Ok(Some((text, watch)))
 }
 
 fn say(notice: &Notice) {
@@ -222,6 +229,6 @@ mod tests {
         let error = anyhow::Error::from(missing).context("failed to read CA: no such file or directory");
         assert_eq!(told(&error.context("connect")), "connect: failed to read CA: no such file or directory");
         let missing = anyhow::Error::from(std::io::Error::from_raw_os_error(2)).context("can't read x");
-        assert_eq!(told(&missing), "can't read x: No such file or directory");
+        assert_eq!(told(&missing), "can't read x: no such file or directory");
     }
 }

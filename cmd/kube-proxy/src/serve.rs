@@ -12,6 +12,7 @@ mod node_port;
 #[cfg(test)]
 mod tests;
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -73,25 +74,24 @@ pub(crate) enum ServeError {
     Metrics(ListenError),
 }
 
-/// The thread on which all servers run, until the process ends.
+/// The threads on which all servers run, until the process ends.
 #[derive(Clone, Debug)]
 pub(crate) struct Servers {
+    /// Of health pages, whose answers take no time.
     runtime: Handle,
+    /// Of the metrics server: making its pages takes a while, and no probe should wait for that.
+    metrics: Handle,
     on_failure: OnListenFailure,
     retry: Duration,
 }
 
 impl Servers {
-    /// Starts the thread; nothing listens yet.
+    /// Starts the threads; nothing listens yet.
     ///
     /// # Errors
     /// The system has no thread or no file descriptors left.
-    pub(crate) fn start(on_failure: OnListenFailure) -> std::io::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
-        let handle = runtime.handle().clone();
-        let forever = move || runtime.block_on(std::future::pending::<()>());
-        thread::Builder::new().name("http".to_owned()).spawn(forever)?;
-        Ok(Self { runtime: handle, on_failure, retry: RETRY })
+    pub(crate) fn start(on_failure: OnListenFailure) -> io::Result<Self> {
+        Ok(Self { runtime: runtime("health")?, metrics: runtime("metrics")?, on_failure, retry: RETRY })
     }
 
     /// Serves `/healthz` and `/livez` at this address (`healthzBindAddress`). `failed` is told of a failure that
@@ -118,7 +118,7 @@ impl Servers {
     ) {
         let pages = move |request: &Request| pages.answer(request, &now());
         let failed = move |error| failed(ServeError::Metrics(error));
-        self.runtime.spawn(self.clone().keep(Server::Metrics, address, pages, failed));
+        self.metrics.spawn(self.clone().keep(Server::Metrics, address, pages, failed));
     }
 
     /// Listens, and tries again for ever if that fails, unless failure is to be the end.
@@ -144,6 +144,15 @@ impl Servers {
         info!(v = 3, server = server.name(), address = %address, "Listening");
         connection::accept(listener, Arc::new(pages), connection::LIMITS).await;
     }
+}
+
+/// Whatever is asynchronous, on a thread of its own.
+fn runtime(thread: &str) -> io::Result<Handle> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let handle = runtime.handle().clone();
+    let forever = move || runtime.block_on(std::future::pending::<()>());
+    thread::Builder::new().name(thread.to_owned()).spawn(forever)?;
+    Ok(handle)
 }
 
 /// The two servers that belong to the daemon as a whole.

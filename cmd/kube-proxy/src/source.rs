@@ -7,9 +7,10 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::mpsc::Sender;
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
-use informer::api::{self, ConnectError, Connection, News, Resource, Server, Timing};
+use informer::api::{self, ConnectError, Connection, News, Observation, Resource, Server, Timing};
 use informer::change::Batch;
 use informer::directory;
 use tokio::runtime::{Builder, Runtime};
@@ -62,7 +63,7 @@ impl Source {
         match self {
             Self::Manifests(path) => follow_directory(path, wakes),
             Self::Api(connection, timing) => {
-                let connect = Server::connect(connection, *timing, move |exchange| rest.requested(exchange));
+                let connect = Server::connect(connection, *timing, move |seen| observe(seen, &rest));
                 follow_api(connect, interest.resources(), node_name.to_owned(), wakes, events)
             }
         }
@@ -100,6 +101,23 @@ fn follow_api(
         tokio::join!(follow, events.post(&server, Patience::default()));
     };
     spawn("api", move || runtime.block_on(work))
+}
+
+/// A request that waited longer for its turn is worth a line.
+const LONG_WAIT: Duration = Duration::from_secs(1);
+
+fn observe(seen: Observation<'_>, rest: &RestMetrics) {
+    match seen {
+        Observation::Exchange(exchange) => {
+            rest.requested(exchange);
+            if exchange.waited > LONG_WAIT {
+                info!(waited = ?exchange.waited, method = %exchange.method, "A request waited for its turn (qps and burst)");
+            }
+        }
+        Observation::Unreadable(error) => {
+            error!(err = %error, "Can't read the credentials anew; those from before stay in use");
+        }
+    }
 }
 
 fn tell(news: News, wakes: &Sender<Wake>) -> ControlFlow<()> {

@@ -38,7 +38,7 @@ pub use connection::{ConnectError, Connection};
 pub use event::Status;
 pub use failure::Failure;
 pub use resource::Resource;
-pub use server::{Exchange, Server};
+pub use server::{Exchange, Observation, Server};
 pub use timing::{Initial, Timing, Versions};
 
 use crate::change::{Batch, Change};

@@ -232,8 +232,8 @@ impl Asked {
             (_, version) => From::Version(version),
         };
         let selector = self.selector(place.namespace.as_ref());
-        let seconds = self.parameter("timeoutSeconds").parse().unwrap_or(1800);
-        let timeout = shared.options.longest_watch.min(Duration::from_secs(seconds));
+        let seconds = self.parameter("timeoutSeconds").parse().ok().filter(|_| shared.options.ends_watches);
+        let timeout = shared.options.longest_watch.min(Duration::from_secs(seconds.unwrap_or(1800)));
         let told = |status: &Value| {
             let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
             sender.send(Order::Tell(status::line("ERROR", status))).expect("the receiver is here");

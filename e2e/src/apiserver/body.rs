@@ -36,6 +36,7 @@ pub(super) fn cut() -> io::Error {
 pub(super) fn body(pieces: Pieces, fault: Option<Fault>) -> Body {
     let pieces = match fault {
         Some(Fault::CutAfter(bytes)) => relayed(move |sender| cut_after(pieces, bytes, sender)),
+        Some(Fault::StallAfter(bytes)) => relayed(move |sender| stall_after(pieces, bytes, sender)),
         Some(Fault::Slow { piece, pause }) => relayed(move |sender| slowly(pieces, piece, pause, sender)),
         _ => pieces,
     };
@@ -55,20 +56,33 @@ fn relayed<F: Future<Output = ()> + Send + 'static>(
 }
 
 async fn cut_after(mut pieces: Pieces, bytes: usize, sender: Sender<Result<Bytes, io::Error>>) {
+    if first(&mut pieces, bytes, &sender).await {
+        // What was sent should arrive before the break does.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let _gone = sender.send(Err(cut())).await;
+    }
+}
+
+async fn stall_after(mut pieces: Pieces, bytes: usize, sender: Sender<Result<Bytes, io::Error>>) {
+    if first(&mut pieces, bytes, &sender).await {
+        sender.closed().await;
+    }
+}
+
+/// Sends so many bytes; says whether there were as many.
+async fn first(pieces: &mut Pieces, bytes: usize, sender: &Sender<Result<Bytes, io::Error>>) -> bool {
     let mut left = bytes;
     while let Some(Ok(piece)) = pieces.recv().await {
         let part = piece.slice(..piece.len().min(left));
         left -= part.len();
         if sender.send(Ok(part)).await.is_err() {
-            return;
+            return false;
         }
         if left == 0 {
-            // What was sent should arrive before the break does.
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            let _gone = sender.send(Err(cut())).await;
-            return;
+            return true;
         }
     }
+    false
 }
 
 async fn slowly(mut pieces: Pieces, size: usize, pause: Duration, sender: Sender<Result<Bytes, io::Error>>) {

@@ -46,6 +46,8 @@ pub enum Fault {
     },
     /// The connection, or its stream, breaks after so many bytes of the answer.
     CutAfter(usize),
+    /// Nothing comes after so many bytes of the answer, but the connection and its stream stay.
+    StallAfter(usize),
     /// The answer comes in pieces of so many bytes with pauses between them.
     Slow {
         /// Bytes.

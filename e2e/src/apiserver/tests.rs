@@ -22,7 +22,7 @@ fn server() -> ApiServer {
 /// A request whose answer is read by line.
 fn open(server: &ApiServer, method: &str, path: &str, body: &str) -> BufReader<TcpStream> {
     let mut stream = TcpStream::connect(server.address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let length = body.len();
     let content_type = if method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
     write!(

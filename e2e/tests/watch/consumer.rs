@@ -9,7 +9,9 @@ use std::time::Duration;
 use anyhow::{Result, bail, ensure};
 use e2e::apiserver::{ApiServer, Fault, Kind, Options, Rule, Verb};
 use e2e::wait;
-use informer::api::{Connection, Exchange, Failure, Growth, Initial, News, Server, Timing, Versions, follow};
+use informer::api::{
+    Connection, Exchange, Failure, Growth, Initial, News, Observation, Server, Timing, Versions, follow,
+};
 use informer::change::Change;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -31,6 +33,8 @@ pub(crate) struct Told {
     pub(crate) failures: Vec<Failure>,
     pub(crate) complaints: Vec<String>,
     pub(crate) exchanges: Vec<Exchange>,
+    /// Why credentials could not be read anew.
+    pub(crate) unreadable: Vec<String>,
 }
 
 impl Told {
@@ -132,8 +136,12 @@ impl Consumer {
         let (stop, stopped) = oneshot::channel();
         let (news, exchanges) = (told.clone(), told.clone());
         let listen = async move {
-            let observe = move |exchange: &Exchange| {
-                exchanges.lock().unwrap().exchanges.push(exchange.clone());
+            let observe = move |seen: Observation<'_>| {
+                let mut told = exchanges.lock().unwrap();
+                match seen {
+                    Observation::Exchange(exchange) => told.exchanges.push(exchange.clone()),
+                    Observation::Unreadable(error) => told.unreadable.push(error.to_string()),
+                }
             };
             let server = Server::connect(connection, timing, observe).await.unwrap();
             let tell = |one| {

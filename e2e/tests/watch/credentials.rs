@@ -44,6 +44,32 @@ fn the_token_rotates() {
 }
 
 #[test]
+fn credentials_that_cannot_be_read_are_told_of_and_those_from_before_count() {
+    let stage = Stage::new(Options::default());
+    let consumer = stage.listened();
+    fs::write(stage.folder.path().join("token"), "").unwrap();
+    stage.server.cut_connections();
+    stage.server.set(service("web", 7)).unwrap();
+    let told = consumer.until("the watch goes on", |told| told.known["Service demo/web"] == "10.0.0.7");
+    let reason = format!("{}: holds no token", stage.folder.path().join("token").display());
+    assert!(!told.unreadable.is_empty() && told.unreadable.iter().all(|error| *error == reason), "{told:#?}");
+    assert!(told.deletions().is_empty(), "{told:#?}");
+}
+
+#[tokio::test]
+async fn requests_that_would_never_have_their_turn_are_refused_at_the_start() {
+    let stage = Stage::new(Options::default());
+    let kubeconfig = stage.server.write_kubeconfig(stage.folder.path()).unwrap();
+    for (qps, is_refused) in [(5.0, true), (0.0, false), (-1.0, false)] {
+        let connection = informer::api::Connection { qps, burst: 0, ..connection(&kubeconfig) };
+        let connected = informer::api::Server::connect(connection, Timing::default(), |_| {}).await;
+        let error = connected.err().map(|error| error.to_string());
+        assert_eq!(error.is_some(), is_refused, "{qps}: {error:?}");
+        assert!(error.is_none_or(|error| error.contains("--kube-api-burst")));
+    }
+}
+
+#[test]
 fn an_unknown_authority_is_not_trusted() {
     let stage = Stage::new(Options::default());
     let other = Stage::new(Options::default());

@@ -6,7 +6,7 @@ use e2e::apiserver::{Fault, Kind, Options, Rule, Verb};
 use e2e::wait::Watch;
 use informer::api::{Failure, Timing};
 
-use crate::consumer::{ALL, Stage, hurried};
+use crate::consumer::{ALL, Stage, Told, hurried};
 use crate::objects::{service, slice};
 
 #[test]
@@ -94,20 +94,6 @@ fn gone_as_an_http_status() {
 }
 
 #[test]
-fn too_many_requests() {
-    let stage = Stage::new(Options::default());
-    let fault =
-        Fault::Refuse { code: 429, reason: "TooManyRequests", message: "later", retry_after: Some(1) };
-    stage.server.script(Rule { kind: Kind::Service, verb: Verb::Stream, times: 2, fault });
-    let clock = Watch::start();
-    let consumer = stage.listened();
-    assert!(clock.elapsed() >= Duration::from_secs(2), "two waits of a second: {clock}");
-    assert_eq!(stage.count(Kind::Service, Verb::Stream), 3, "asked once after each wait");
-    let refused = |failure: &&Failure| matches!(failure, Failure::Refused(status) if status.code == 429);
-    assert_eq!(consumer.told().failures.iter().filter(refused).count(), 2);
-}
-
-#[test]
 fn a_watch_that_is_closed_at_once_again_and_again() {
     let stage = Stage::new(Options { longest_watch: Duration::from_millis(1), ..Options::default() });
     let clock = Watch::start();
@@ -127,6 +113,71 @@ fn half_open_connections_are_noticed_by_pings() {
     // By nothing else within the time that a test waits.
     let told = consumer.until("the change arrives", |told| told.known["Service demo/web"] == "10.0.0.7");
     assert!(told.deletions().is_empty(), "{told:#?}");
+}
+
+#[test]
+fn without_pings_silence_is_noticed_over_http2_too() {
+    let stage = Stage::new(Options { bookmarks: Duration::from_millis(300), ..Options::default() });
+    let timing = Timing { ping_interval: Duration::ZERO, silence: Duration::from_secs(2), ..hurried() };
+    let consumer = stage.listened_with(timing);
+    assert!(stage.server.seen().iter().all(|seen| seen.is_http2));
+    stage.server.freeze_connections();
+    let is_silent = |told: &Told| told.failures.iter().any(|failure| matches!(failure, Failure::Silent(_)));
+    let told = consumer.until("it is noticed", is_silent);
+    assert!(told.deletions().is_empty(), "{told:#?}");
+}
+
+#[test]
+fn a_watch_that_the_server_does_not_end_ends_all_the_same() {
+    let stage = Stage::new(Options { ends_watches: false, ..Options::default() });
+    let (watch, silence) = (Duration::from_secs(1), Duration::from_secs(2));
+    let consumer = stage.listen_with(Timing { watch, silence, ..hurried() });
+    consumer.until_synced();
+    consumer.until("three watches", |_| stage.server.begun_watches(Kind::Service) >= 3);
+    stage.server.set(service("web", 7)).unwrap();
+    let told = consumer.until("the watch goes on", |told| told.known["Service demo/web"] == "10.0.0.7");
+    assert!(told.deletions().is_empty(), "{told:#?}");
+}
+
+#[test]
+fn a_server_that_stops_in_the_middle_of_a_list() {
+    let stage = Stage::new(Options::default());
+    stage.refuse_streams();
+    stall(&stage, Verb::List, 900);
+    let timing = Timing { silence: Duration::from_secs(3), ..hurried() };
+    let told = stage.listened_with(timing).told();
+    assert!(told.failures.iter().any(|failure| matches!(failure, Failure::Silent(_))), "{told:#?}");
+    assert_eq!(told.changes.len(), ALL.len(), "nothing of a half list was told: {told:#?}");
+}
+
+#[test]
+fn a_server_that_stops_in_the_middle_of_a_stream() {
+    let stage = Stage::new(Options::default());
+    stall(&stage, Verb::Stream, 900);
+    let timing = Timing { silence: Duration::from_secs(3), ..hurried() };
+    let told = stage.listened_with(timing).told();
+    assert!(told.failures.iter().any(|failure| matches!(failure, Failure::Silent(_))), "{told:#?}");
+    assert_eq!(told.changes.len(), ALL.len(), "nothing of a half stream was told: {told:#?}");
+}
+
+/// Whether or not the connection is alive: the rest of an event that has begun does not take long.
+#[test]
+fn a_server_that_stops_in_the_middle_of_an_event() {
+    let stage = Stage::new(Options::default());
+    let timing = Timing { silence: Duration::from_secs(5), ..hurried() };
+    let consumer = stage.listened_with(timing);
+    stall(&stage, Verb::Watch, 40);
+    stage.server.cut_watches(Kind::Service);
+    stage.server.set(service("web", 7)).unwrap();
+    let told = consumer.until("the event arrives", |told| told.known["Service demo/web"] == "10.0.0.7");
+    assert!(told.failures.iter().any(|failure| matches!(failure, Failure::Silent(_))), "{told:#?}");
+    assert!(told.deletions().is_empty(), "{told:#?}");
+    assert_eq!(stage.count(Kind::Service, Verb::Stream), 1, "resumed, not relisted");
+}
+
+fn stall(stage: &Stage, verb: Verb, bytes: usize) {
+    let fault = Fault::StallAfter(bytes);
+    stage.server.script(Rule { kind: Kind::Service, verb, times: 1, fault });
 }
 
 #[test]

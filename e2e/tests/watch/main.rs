@@ -12,4 +12,6 @@ mod proxy;
 mod credentials;
 mod faults;
 mod lists;
+#[cfg(test)]
+mod refusals;
 mod versions;

@@ -11,6 +11,7 @@ use config::{Checked, Config, DecodeError, GateLocked, GateNotice, Gates, Proble
 
 use super::Flags;
 use super::table::Target;
+use crate::system::reason;
 
 /// A configuration that is complete but not yet checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,7 +37,7 @@ pub(crate) enum Notice {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refusal {
     /// The configuration file cannot be read.
-    #[error("failed complete: open {}: {error}", path.display())]
+    #[error("failed complete: open {}: {}", path.display(), reason(error))]
     Unreadable {
         /// The file.
         path: PathBuf,

@@ -9,6 +9,8 @@ use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
+use crate::system::reason;
+
 /// Connections that wait to be accepted; the kernel's own limit is usually lower.
 const BACKLOG: i32 = 4096;
 
@@ -80,11 +82,4 @@ fn listen(address: SocketAddr, families: Families, named: SocketAddr) -> Result<
 /// The kernel was built or started without IPv6.
 fn lacks_ipv6(error: &io::Error) -> bool {
     error.raw_os_error() == Some(Errno::AFNOSUPPORT.raw_os_error())
-}
-
-/// The system's words without their number, and with a small letter as inside a sentence.
-fn reason(error: &io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or_default();
-    text.chars().take(1).map(|first| first.to_ascii_lowercase()).chain(text.chars().skip(1)).collect()
 }

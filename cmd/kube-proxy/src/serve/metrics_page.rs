@@ -6,7 +6,7 @@ mod about;
 mod debug;
 
 use std::fmt;
-use std::io::Write;
+use std::io::{self, Write};
 
 use config::{Config, Gate, Gates};
 use flate2::Compression;
@@ -131,8 +131,14 @@ fn exposition(families: &[MetricFamily], request: &Request) -> Answer {
 }
 
 fn compressed(answer: Answer) -> Answer {
+    match gzip(&answer.body) {
+        Ok(body) => Answer { body, ..answer }.with("Content-Encoding", "gzip"),
+        Err(_) => answer,
+    }
+}
+
+fn gzip(bytes: &[u8]) -> io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(&answer.body).expect("memory takes all");
-    let body = encoder.finish().expect("memory takes all");
-    Answer { body, ..answer }.with("Content-Encoding", "gzip")
+    encoder.write_all(bytes)?;
+    encoder.finish()
 }

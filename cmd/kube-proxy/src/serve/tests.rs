@@ -5,6 +5,7 @@
 mod health_page;
 mod metrics_page;
 mod node_port;
+mod request;
 mod socket;
 
 use std::io::{Read, Write};
@@ -17,7 +18,7 @@ use super::*;
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
 /// Longer than anything takes.
-const DEADLINE: Duration = Duration::from_secs(10);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// What came back, as it was on the wire.
 #[derive(Debug)]
@@ -86,6 +87,26 @@ fn parse(reply: &[u8]) -> Reply {
     assert_eq!(reply.header("content-length").unwrap().parse(), Ok(reply.body.len()));
     assert!(reply.header("date").is_some());
     reply
+}
+
+/// Asks over a connection that stays.
+fn ask_again(stream: &mut TcpStream) -> Reply {
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
+    let mut reply = Vec::new();
+    while !is_whole(&reply) {
+        let mut part = [0; 1024];
+        let length = stream.read(&mut part).unwrap();
+        assert_ne!(length, 0, "it broke off: {:?}", String::from_utf8_lossy(&reply));
+        reply.extend_from_slice(&part[..length]);
+    }
+    parse(&reply)
+}
+
+fn is_whole(reply: &[u8]) -> bool {
+    let Some(end) = reply.windows(4).position(|window| window == b"\r\n\r\n") else { return false };
+    let head = String::from_utf8_lossy(&reply[..end]).to_lowercase();
+    let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next()?.parse().ok());
+    length == Some(reply.len() - end - 4)
 }
 
 /// Waits until somebody listens.

@@ -50,6 +50,9 @@ pub enum ConnectError {
         /// Why.
         source: io::Error,
     },
+    /// No request would ever have its turn.
+    #[error("clientConnection.burst (--kube-api-burst) must be greater than 0 unless qps is 0 or less")]
+    NoBurst,
     /// The environment of the Pod is not there.
     #[error(
         "unable to load in-cluster configuration, KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT must be defined"

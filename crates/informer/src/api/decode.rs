@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::resource::Resource;
 use crate::cache::{Key, Object};
+use crate::object::raw::or_default;
 use crate::object::{Complaint, EndpointSlice, Fingerprint, Node, Service, raw};
 
 #[cfg(test)]
@@ -158,15 +159,20 @@ fn about(resource: Resource, bytes: &[u8]) -> String {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Named {
+    #[serde(deserialize_with = "or_default")]
     metadata: NamedMetadata,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct NamedMetadata {
+    #[serde(deserialize_with = "or_default")]
     name: CompactString,
+    #[serde(deserialize_with = "or_default")]
     namespace: CompactString,
+    #[serde(deserialize_with = "or_default")]
     uid: CompactString,
+    #[serde(deserialize_with = "or_default")]
     resource_version: CompactString,
 }
 

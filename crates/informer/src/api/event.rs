@@ -9,6 +9,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::object::raw::or_default;
+
 #[cfg(test)]
 mod tests;
 
@@ -39,17 +41,22 @@ pub(super) struct NoEvent;
 #[serde(default)]
 pub struct Status {
     /// `code`: the HTTP status.
+    #[serde(deserialize_with = "or_default")]
     pub code: u16,
     /// `reason`: one word for programs.
+    #[serde(deserialize_with = "or_default")]
     pub reason: String,
     /// `message`: for people.
+    #[serde(deserialize_with = "or_default")]
     pub message: String,
+    #[serde(deserialize_with = "or_default")]
     details: Details,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Details {
+    #[serde(deserialize_with = "or_default")]
     retry_after_seconds: u64,
 }
 
@@ -94,12 +101,14 @@ struct Line<'a> {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Bookmark {
+    #[serde(deserialize_with = "or_default")]
     metadata: BookmarkMetadata,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct BookmarkMetadata {
+    #[serde(deserialize_with = "or_default")]
     resource_version: String,
     annotations: Option<BTreeMap<String, String>>,
 }

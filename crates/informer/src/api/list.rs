@@ -5,6 +5,8 @@
 
 use serde::Deserialize;
 
+use crate::object::raw::or_default;
+
 #[cfg(test)]
 mod tests;
 
@@ -51,6 +53,7 @@ enum Text {
 #[serde(default)]
 pub(super) struct Frame {
     /// `metadata`.
+    #[serde(deserialize_with = "or_default")]
     pub(super) metadata: Metadata,
 }
 
@@ -59,9 +62,10 @@ pub(super) struct Frame {
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct Metadata {
     /// `resourceVersion`.
+    #[serde(deserialize_with = "or_default")]
     pub(super) resource_version: String,
     /// `continue`: what to ask for to get the next page; empty at the end.
-    #[serde(rename = "continue")]
+    #[serde(rename = "continue", deserialize_with = "or_default")]
     pub(super) token: String,
 }
 

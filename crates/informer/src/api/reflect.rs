@@ -100,7 +100,7 @@ impl Reflector<'_> {
             Ask::Probe => self.selection.probe(),
         };
         match ask {
-            Ask::Stream | Ask::Watch(_) => self.read_watch(&path).await,
+            Ask::Stream | Ask::Watch(_) => self.read_watch(&path, seconds).await,
             Ask::ListAny | Ask::ListLatest | Ask::ListContinued(_) => self.read_list(&path).await,
             Ask::Probe => self.read_probe(&path).await,
         }
@@ -119,17 +119,21 @@ impl Reflector<'_> {
         Ok(Pause::None)
     }
 
-    async fn read_watch(&mut self, path: &str) -> Result<Pause, End> {
+    /// Ends by itself soon after the server should have ended it, whatever keeps that from happening.
+    async fn read_watch(&mut self, path: &str, asked: Duration) -> Result<Pause, End> {
         let answer = self.server.open(path, IsWatch::Yes).await?;
         let begin = Instant::now();
         let timing = self.server.timing();
         let mut body = Chunks::of(answer);
         let mut lines = Lines::default();
+        let overdue = tokio::time::sleep(asked + timing.silence);
+        tokio::pin!(overdue);
         loop {
-            let limit = self.limit(&body, timing);
+            let limit = self.limit(&body, &lines, timing);
             let chunk = tokio::select! {
                 chunk = body.next(limit) => chunk?,
                 () = self.news.closed() => return Err(End::Deaf),
+                () = &mut overdue => return Ok(self.watch.ended(Shortness::Full)),
             };
             let Some(chunk) = chunk else { break };
             lines.push(&chunk)?;
@@ -143,10 +147,11 @@ impl Reflector<'_> {
         Ok(self.watch.ended(if is_short { Shortness::Short } else { Shortness::Full }))
     }
 
-    /// HTTP/2 notices dead connections by pings; a watch over it may be silent.
-    fn limit(&self, body: &Chunks, timing: &Timing) -> Option<Duration> {
-        let is_pinged = body.version == Version::HTTP_2;
-        (!is_pinged || *self.watch.ask() == Ask::Stream).then_some(timing.silence)
+    /// HTTP/2 notices dead connections by pings, if there are any; a watch over it may be silent between events.
+    fn limit(&self, body: &Chunks, lines: &Lines, timing: &Timing) -> Option<Duration> {
+        let is_pinged = body.version == Version::HTTP_2 && !timing.ping_interval.is_zero();
+        let is_between = *self.watch.ask() != Ask::Stream && lines.bytes.is_empty();
+        (!is_pinged || !is_between).then_some(timing.silence)
     }
 
     /// Tells what became known.

@@ -46,6 +46,15 @@ pub struct Exchange {
     pub received: Option<usize>,
 }
 
+/// What happens between a client and its server, for metrics and logs.
+#[derive(Clone, Copy, Debug)]
+pub enum Observation<'a> {
+    /// A request is over, however it ended.
+    Exchange(&'a Exchange),
+    /// Certificates or tokens have changed and cannot be read; those from before stay in use.
+    Unreadable(&'a ConnectError),
+}
+
 /// The API server, as one client sees it. Clones share connections and limits.
 #[derive(Clone)]
 pub struct Server {
@@ -55,7 +64,7 @@ pub struct Server {
 struct Shared {
     connection: Connection,
     timing: Timing,
-    observe: Box<dyn Fn(&Exchange) + Send + Sync>,
+    observe: Box<dyn Fn(Observation<'_>) + Send + Sync>,
     bucket: Option<Mutex<Bucket>>,
     live: tokio::sync::Mutex<Live>,
 }
@@ -79,18 +88,22 @@ const LONGEST_ANSWER: usize = 4 << 20;
 
 impl Server {
     /// Reads the files that `connection` names. No request is made: whether the server is there shows
-    /// later. `observe` is told of each request.
+    /// later. `observe` is told of each request, and of credentials that cannot be read anew.
     ///
     /// # Errors
-    /// When there is no telling which server to ask, or with which credentials.
+    /// When there is no telling which server to ask, or with which credentials, or the limit of requests makes
+    /// no sense.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
     pub async fn connect(
         connection: Connection,
         timing: Timing,
-        observe: impl Fn(&Exchange) + Send + Sync + 'static,
+        observe: impl Fn(Observation<'_>) + Send + Sync + 'static,
     ) -> Result<Self, ConnectError> {
+        if connection.qps > 0.0 && connection.burst == 0 {
+            return Err(ConnectError::NoBurst);
+        }
         let live = Live::new(connection.clone(), timing.clone()).await?;
         let bucket = Bucket::new(connection.qps, connection.burst, Instant::now()).map(Mutex::new);
         let live = tokio::sync::Mutex::new(live);
@@ -176,8 +189,9 @@ impl Server {
         let mut live = self.shared.live.lock().await;
         if live.is_stale() {
             let Shared { connection, timing, .. } = &*self.shared;
-            if let Ok(new) = Live::new(connection.clone(), timing.clone()).await {
-                *live = new;
+            match Live::new(connection.clone(), timing.clone()).await {
+                Ok(new) => *live = new,
+                Err(error) => (self.shared.observe)(Observation::Unreadable(&error)),
             }
         }
         (live.client.clone(), live.host.clone())
@@ -245,7 +259,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.exchange.took = self.begin.elapsed();
-        (self.shared.observe)(&self.exchange);
+        (self.shared.observe)(Observation::Exchange(&self.exchange));
     }
 }
 

@@ -11,7 +11,8 @@ use super::backoff::Growth;
 pub struct Timing {
     /// Waits after failures.
     pub backoff: Growth,
-    /// The shortest watch to ask for; each lasts from so long to twice as long, by chance.
+    /// The shortest watch to ask for; each lasts from so long to twice as long, by chance. One that the server does not
+    /// end is ended after `silence` more.
     pub watch: Duration,
     /// A watch that ended sooner counts as a failure when the next one is begun.
     pub steady: Duration,
@@ -20,7 +21,7 @@ pub struct Timing {
     /// Until an answer begins.
     pub answer: Duration,
     /// Between two bytes of an answer that is not expected to pause: a list, the beginning of a
-    /// watch, and any watch over HTTP/1, which has no pings but gets a bookmark about every minute.
+    /// watch, and any watch without pings, as over HTTP/1, which gets a bookmark about every minute.
     pub silence: Duration,
     /// How to ask for everything there is.
     pub initial: Initial,

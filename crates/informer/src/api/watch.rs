@@ -187,6 +187,10 @@ impl Watch {
             (Ask::Probe | Ask::Watch(_), failure) if loses_thread(failure) => {
                 (self.anew(), back_off(failure))
             }
+            // Who may not watch can list again and again perhaps.
+            (Ask::Watch(_), Failure::Refused(status)) if status.code == 403 => {
+                (self.anew(), back_off(failure))
+            }
             // Who may not list may watch perhaps.
             (Ask::Probe, Failure::Refused(status)) if !is_transient(status) => {
                 (Ask::Watch(self.reached.clone()), back_off(failure))
@@ -280,9 +284,9 @@ fn number(version: &str) -> Option<u128> {
     version.parse().ok()
 }
 
-/// Whether the same request can succeed later.
+/// Whether the same request can succeed later. What is forbidden can as well, but not as long as nobody allows it.
 fn is_transient(status: &Status) -> bool {
-    matches!(status.code, 401 | 403 | 408 | 410 | 429 | 500..)
+    matches!(status.code, 401 | 408 | 410 | 429 | 500..)
 }
 
 /// Whether nothing but everything anew leads on from there.

@@ -12,9 +12,19 @@ use tempfile::TempDir;
 struct End<'a> {
     code: i32,
     stdout: &'a str,
-    /// A line of standard error ends with it.
-    stderr: &'a str,
-    shows_usage: bool,
+    stderr: Stderr<'a>,
+}
+
+/// Standard error, as far as it matters.
+enum Stderr<'a> {
+    /// Nothing at all.
+    Empty,
+    /// The usage, and then exactly this line.
+    Usage(&'a str),
+    /// Exactly this line.
+    Line(&'a str),
+    /// The last line of the log says that the command failed, with exactly this error.
+    Failed(&'a str),
 }
 
 /// Command lines that are refused, or only ask.
@@ -28,9 +38,10 @@ pub(crate) fn ends() -> Result<()> {
     let head = "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n";
     let (typo, other) = (file("typo", &format!("{head}oomScoreAdj: '5'\n"))?, file("other", "{}")?);
     let ipvs = file("ipvs", &format!("{head}mode: ipvs\n"))?;
-    let refused = |stderr| End { code: 1, stdout: "", stderr, shows_usage: true };
-    let failed = |stderr| End { code: 1, stdout: "", stderr, shows_usage: false };
-    let cases: [(&[&str], End); 16] = [
+    let refused = |line| End { code: 1, stdout: "", stderr: Stderr::Usage(line) };
+    let superfluous = |line| End { code: 1, stdout: "", stderr: Stderr::Line(line) };
+    let failed = |error| End { code: 1, stdout: "", stderr: Stderr::Failed(error) };
+    let cases: [(&[&str], End); 18] = [
         (&["--nosuch"], refused("Error: unknown flag: --nosuch")),
         (&["-x"], refused("Error: unknown shorthand flag: 'x' in -x")),
         (&["--v"], refused("Error: flag needs an argument: --v")),
@@ -38,39 +49,74 @@ pub(crate) fn ends() -> Result<()> {
         (&["--cleanup-ipvs"], refused("Error: unknown flag: --cleanup-ipvs")),
         (
             &["--iptables-sync-period", "3"],
-            refused("invalid argument \"3\" for \"--iptables-sync-period\" flag"),
+            refused(
+                "Error: invalid argument \"3\" for \"--iptables-sync-period\" flag: missing unit in duration \"3\"",
+            ),
         ),
-        (&["foo"], failed("Error: \"kube-proxy\" does not take any arguments, got [\"foo\"]")),
+        (&["foo"], superfluous("Error: \"kube-proxy\" does not take any arguments, got [\"foo\"]")),
         (
             &["--masquerade-all", "true"],
-            failed("Error: \"kube-proxy\" does not take any arguments, got [\"true\"]"),
+            superfluous("Error: \"kube-proxy\" does not take any arguments, got [\"true\"]"),
         ),
         (&["--hostname-override", "  "], failed("failed complete: empty hostname-override is invalid")),
-        (&["--config", "/nowhere"], failed("failed complete: open /nowhere: ")),
-        (&[&typo], failed("failed complete: failed to decode: ")),
-        (&[&other], failed("failed complete: failed to decode: ")),
+        (&["--config", "/nowhere"], failed("failed complete: open /nowhere: no such file or directory")),
+        (
+            &[&typo],
+            failed(
+                "failed complete: failed to decode: oomScoreAdj: must be a 32-bit integer, not the string \"5\"",
+            ),
+        ),
+        (&[&other], failed("failed complete: failed to decode: kind is missing")),
         (
             &["--oom-score-adj=1001"],
             failed(
-                "failed validate: KubeProxyConfiguration.KubeProxyLinuxConfiguration.OOMScoreAdj: Invalid value: 1001: ",
+                "failed validate: KubeProxyConfiguration.KubeProxyLinuxConfiguration.OOMScoreAdj: Invalid value: 1001: must be within the range [-1000, 1000]",
             ),
         ),
-        (&["--proxy-mode=kernelspace"], failed("KubeProxyConfiguration.Mode.ProxyMode")),
-        (&[&ipvs], failed("ipvs")),
-        (&["--version"], End { code: 0, stdout: "Kubernetes v1.36.2\n", stderr: "", shows_usage: false }),
+        (
+            &["--proxy-mode=kernelspace"],
+            failed(
+                "failed validate: KubeProxyConfiguration.Mode.ProxyMode: Invalid value: \"kernelspace\": there is no such mode: this kube-proxy implements only the mode iptables",
+            ),
+        ),
+        (
+            &[&ipvs],
+            failed(
+                "failed validate: KubeProxyConfiguration.Mode.ProxyMode: Invalid value: \"ipvs\": this kube-proxy implements only the mode iptables",
+            ),
+        ),
+        (&["--kubeconfig=/nowhere"], failed("stat /nowhere: no such file or directory")),
+        (
+            &["--master=http://127.0.0.1:9", "--kube-api-burst=0"],
+            failed(
+                "clientConnection.burst (--kube-api-burst) must be greater than 0 unless qps is 0 or less",
+            ),
+        ),
+        (&["--version"], End { code: 0, stdout: "Kubernetes v1.36.2\n", stderr: Stderr::Empty }),
     ];
     let (netns, tools) = (Netns::new("words")?, Tools::new(Backend::Nft)?);
     for (words, end) in cases {
         let output =
             tools.equip(netns.command(binary()?).args(words)).output().context("start kube-proxy")?;
         let stderr = String::from_utf8_lossy(&output.stderr);
-        let is_usage = stderr.contains("Usage:");
         let is_as_expected = output.status.code() == Some(end.code)
             && output.stdout == end.stdout.as_bytes()
-            && stderr.lines().any(|line| line.replace('\\', "").contains(&end.stderr.replace('\\', "")))
-                | end.stderr.is_empty()
-            && is_usage == end.shows_usage;
+            && end.stderr.is(&stderr);
         ensure!(is_as_expected, "{words:?}: {output:?}");
     }
     Ok(())
+}
+
+impl Stderr<'_> {
+    fn is(&self, found: &str) -> bool {
+        let last = found.lines().last().unwrap_or_default();
+        match self {
+            Stderr::Empty => found.is_empty(),
+            Stderr::Usage(line) => last == *line && found.contains("\nUsage:"),
+            Stderr::Line(line) => found.strip_suffix('\n') == Some(line),
+            Stderr::Failed(error) => {
+                last.starts_with('E') && last.ends_with(&format!("] \"command failed\" err={error:?}"))
+            }
+        }
+    }
 }

@@ -69,7 +69,7 @@ pub(crate) fn kubeadm() -> Result<()> {
         Ok(())
     });
     stage.explained(works)?;
-    stop(&mut stage)
+    end_by(&mut stage, Signal::TERM, 0)
 }
 
 /// kind's ConfigMap: it leaves alone what belongs to the host.
@@ -92,7 +92,10 @@ pub(crate) fn kind() -> Result<()> {
         Ok(())
     });
     stage.explained(works)?;
-    stop(&mut stage)
+    end_by(&mut stage, Signal::QUIT, 2)?;
+    let threads = stage.lines("\"Ending at once because of SIGQUIT\" threads=[")?;
+    ensure!(threads.len() == 1 && threads[0].contains("\"metrics: "), "{threads:?}");
+    Ok(())
 }
 
 fn deployed(config: &str) -> Result<Stage> {
@@ -146,13 +149,13 @@ fn setting(stage: &Stage, name: &str) -> Result<String> {
 }
 
 /// The first process of a container hears no signal that it has no handler for.
-fn stop(stage: &mut Stage) -> Result<()> {
+fn end_by(stage: &mut Stage, signal: Signal, code: i32) -> Result<()> {
     let parent = stage.proxy()?.pid();
     let children =
         fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).context("find kube-proxy")?;
     let first =
         children.trim().parse().ok().and_then(Pid::from_raw).context("the container has one process")?;
-    kill_process(first, Signal::TERM).context("send SIGTERM to kube-proxy")?;
-    stage.ends_with(0)?;
+    kill_process(first, signal).context("send a signal to kube-proxy")?;
+    stage.ends_with(code)?;
     stage.rules_hold(Family::V4, "--to-destination 10.244.0.11:8080", true)
 }

@@ -15,11 +15,13 @@ use e2e::request::Protocol;
 use e2e::wait;
 
 /// How long an answer may take. A datagram that was lost is never sent again, so it does not matter how long.
-const PATIENCE: Duration = Duration::from_secs(3);
-const PROBE: Duration = Duration::from_millis(400);
+const PATIENCE: Duration = Duration::from_secs(20);
+/// The same of an address that perhaps nobody answers at, and how often it is asked.
+const PROBE: Duration = Duration::from_secs(2);
+const PROBES: usize = 3;
 const PAUSE: Duration = Duration::from_millis(5);
 /// Many requests take their time on a busy machine.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_secs(120);
 
 /// Whom to ask.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -35,7 +37,7 @@ impl Target {
 
     /// Whether somebody answers.
     pub(crate) fn answers(self) -> bool {
-        Flow::open(self, PROBE).and_then(|mut flow| flow.ask()).is_ok()
+        (0..PROBES).any(|_| Flow::open(self, PROBE).and_then(|mut flow| flow.ask()).is_ok())
     }
 }
 

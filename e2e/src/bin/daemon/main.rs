@@ -5,6 +5,7 @@
 
 mod command_line;
 mod deployment;
+mod event;
 mod load;
 mod network;
 mod node;
@@ -56,7 +57,7 @@ type Story = Box<dyn FnOnce() -> Result<()> + Send>;
 const PARALLEL: usize = 4;
 
 /// Stories to which the backend does not matter. The long ones first.
-const STORIES: [(&str, Once); 17] = [
+const STORIES: [(&str, Once); 18] = [
     ("a Node that never comes", node::never_comes),
     ("a Node that comes late", node::comes_late),
     ("a Node that changes", node::changes),
@@ -73,6 +74,7 @@ const STORIES: [(&str, Once); 17] = [
     ("Services that may not be read", pages::without_services),
     ("a health-check node port", pages::node_port),
     ("/metrics, /proxyMode and /configz", pages::metrics),
+    ("Events", event::posted),
     ("command lines that end at once", command_line::ends),
 ];
 

@@ -67,9 +67,11 @@ pub(crate) fn never_comes() -> Result<()> {
     let went_on = went_on.and_then(|()| {
         let found = stage.lines("\"Retrieved node IPs\"")?;
         ensure!(found.iter().any(|line| line.contains(r#"["127.0.0.1","::1"]"#)), "{found:?}");
-        let [health, life] = ["/healthz", "/livez"].map(|path| stage.page(HEALTH, path));
-        ensure!(health?.code == 503 && life?.code == 200, "without a Node it is alive, but not eligible");
-        Ok(())
+        wait::until(PATIENCE, || {
+            let [health, life] = ["/healthz", "/livez"].map(|path| stage.page(HEALTH, path));
+            ensure!(health?.code == 503 && life?.code == 200, "without a Node it is alive, but not eligible");
+            Ok(())
+        })
     });
     stage.explained(went_on)?;
     stage.stop()
@@ -87,7 +89,10 @@ pub(crate) fn changes() -> Result<()> {
         stage.set(&object::NODE.replace("10.244.0.0/24", "10.244.9.0/24"))?;
         stage.server.delete(Kind::Node, "", "node1");
         stage.says("\"Node is being deleted\"", 1)?;
-        ensure!(stage.page(HEALTH, "/healthz")?.code == 200, "a deleted Node stays as it was seen last");
+        wait::until(PATIENCE, || {
+            ensure!(stage.page(HEALTH, "/healthz")?.code == 200, "a deleted Node stays as it was seen last");
+            Ok(())
+        })?;
         let after = canonical(&stage.tools.save(&stage.node, Family::V4)?)?;
         ensure!(before == after, "the rules have changed\n{}", diff(&before, &after));
         Ok(())

@@ -2,6 +2,7 @@
 //!
 //! Does not know how a page is made.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result, ensure};
@@ -9,6 +10,7 @@ use e2e::apiserver::{Fault, Kind, Rule, Verb};
 use e2e::backend::{Backend, Family};
 use e2e::page::Page;
 use e2e::wait;
+use http::{HeaderName, Method};
 use serde_json::Value;
 
 use crate::object;
@@ -20,7 +22,8 @@ const HEALTH: [&str; 4] = ["127.0.0.1:10256", "10.200.0.2:10256", "[::1]:10256",
 /// The health check of the Service, at an address of each family.
 const NODE_PORT: [&str; 2] = ["10.200.0.2:31234", "[fd00:200::2]:31234"];
 
-const SERVICE: &str = "
+/// A Service with a health check that the load balancer asks at each node.
+pub(crate) const SERVICE: &str = "
 apiVersion: v1
 kind: Service
 metadata: {name: lb, namespace: demo}
@@ -64,10 +67,30 @@ fn told_health(stage: &Stage) -> Result<()> {
     told(stage, false).context("a Node that was last seen leaving")?;
     stage.set(object::NODE)?;
     wait::until(PATIENCE, || told(stage, true)).context("with the Node made anew")?;
-    for path in ["/", "/healthz/", "/metrics"] {
-        let page = stage.page(HEALTH[0], path)?;
-        ensure!(page.code == 404 && page.body == "404 page not found\n", "{path}: {page:?}");
+    for address in HEALTH {
+        for path in ["/", "/healthz/", "/livez/", "/metrics", "/readyz"] {
+            let page = stage.page(address, path)?;
+            ensure!(page.code == 404 && page.body == "404 page not found\n", "{path}: {page:?}");
+            has_headers(&page, "text/plain; charset=utf-8", &[])?;
+        }
+        for path in ["/healthz", "/livez"] {
+            let page = Page::ask(&stage.node, Method::POST, address.parse()?, path)?;
+            ensure!(page.code == 200, "POST {path}: {page:?}");
+        }
     }
+    Ok(())
+}
+
+/// The headers of every answer, some more, and no others.
+fn has_headers(page: &Page, content_type: &str, more: &[&str]) -> Result<()> {
+    ensure!(page.header("content-type") == content_type, "{page:?}");
+    ensure!(page.header("x-content-type-options") == "nosniff", "{page:?}");
+    ensure!(page.header("content-length") == page.body.len().to_string(), "{page:?}");
+    let mut expected = vec!["content-length", "content-type", "date", "x-content-type-options"];
+    expected.extend(more);
+    let found: BTreeSet<_> =
+        page.headers.keys().map(HeaderName::as_str).filter(|name| *name != "connection").collect();
+    ensure!(found == expected.into_iter().collect(), "{page:?}");
     Ok(())
 }
 
@@ -76,22 +99,45 @@ fn told(stage: &Stage, eligible: bool) -> Result<()> {
         let (health, life) = (json(stage, address, "/healthz")?, json(stage, address, "/livez")?);
         let code = if eligible { 200 } else { 503 };
         ensure!(health.0 == code && life.0 == 200, "{address}: {} and {}", health.0, life.0);
-        ensure!(health.1["nodeEligible"] == eligible, "{address}: {}", health.1);
-        ensure!(life.1["nodeEligible"].is_null(), "{address}: {}", life.1);
-        for page in [&health.1, &life.1] {
-            let is_healthy = |value: &Value| value["healthy"] == true && value["lastUpdated"].is_string();
-            let families = ["IPv4", "IPv6"].iter().all(|family| is_healthy(&page["status"][family]));
-            ensure!(is_healthy(page) && families && page["currentTime"].is_string(), "{address}: {page}");
-        }
+        is_exact(&health, Some(eligible)).with_context(|| format!("{address}/healthz"))?;
+        is_exact(&life, None).with_context(|| format!("{address}/livez"))?;
     }
     Ok(())
 }
 
-fn json(stage: &Stage, address: &str, path: &str) -> Result<(u16, Value)> {
+/// The body of a healthy proxy, byte for byte.
+fn is_exact((code, page, body): &(u16, Value, String), eligible: Option<bool>) -> Result<()> {
+    let of = |family: &str| &page["status"][family]["lastUpdated"];
+    let (v4, v6, last, now) = (of("IPv4"), of("IPv6"), &page["lastUpdated"], &page["currentTime"]);
+    let eligible = eligible.map_or(String::new(), |eligible| format!("\"nodeEligible\":{eligible},"));
+    let expected = format!(
+        "{{\"lastUpdated\":{last},\"currentTime\":{now},{eligible}\"healthy\":true,\"status\":{{\"IPv4\":{{\"lastUpdated\":{v4},\"healthy\":true}},\"IPv6\":{{\"lastUpdated\":{v6},\"healthy\":true}}}}}}"
+    );
+    ensure!(*body == expected, "{body}\nis not\n{expected}");
+    ensure!([v4, v6, last, now].into_iter().all(is_time), "{body}");
+    let is_last = if *code == 200 { last == now } else { last == v4 || last == v6 };
+    ensure!(is_last, "lastUpdated: {body}");
+    Ok(())
+}
+
+/// RFC 3339 with up to nine digits behind the second, none of them a zero at the end, and the offset.
+fn is_time(value: &Value) -> bool {
+    let Some((date, time)) = value.as_str().and_then(|text| text.split_once('T')) else { return false };
+    let at = time.find(['Z', '+', '-']).unwrap_or(time.len());
+    let (clock, offset) = time.split_at(at);
+    let (whole, fraction) = clock.split_once('.').unwrap_or((clock, "1"));
+    date.len() == 10
+        && whole.len() == 8
+        && (1..=9).contains(&fraction.len())
+        && !fraction.ends_with('0')
+        && (offset == "Z" || offset.len() == 6)
+}
+
+fn json(stage: &Stage, address: &str, path: &str) -> Result<(u16, Value, String)> {
     let page = stage.page(address, path)?;
-    ensure!(page.header("content-type") == "application/json", "{page:?}");
-    ensure!(page.header("x-content-type-options") == "nosniff", "{page:?}");
-    Ok((page.code, serde_json::from_str(&page.body).with_context(|| format!("JSON: {page:?}"))?))
+    has_headers(&page, "application/json", &[])?;
+    let value = serde_json::from_str(&page.body).with_context(|| format!("JSON: {page:?}"))?;
+    Ok((page.code, value, page.body))
 }
 
 /// Where Services may not be read, the servers tell so from the start, and no rule is written until they can be.
@@ -171,7 +217,7 @@ fn counts(stage: &Stage, count: usize) -> Result<()> {
         let page = stage.page(address, "/anything")?;
         ensure!(page.code == code && page.body == body, "{address}: {page:?}");
         ensure!(page.header("x-load-balancing-endpoint-weight") == count.to_string(), "{page:?}");
-        ensure!(page.header("content-type") == "application/json", "{page:?}");
+        has_headers(&page, "application/json", &["x-load-balancing-endpoint-weight"])?;
     }
     Ok(())
 }
@@ -184,7 +230,8 @@ pub(crate) fn metrics() -> Result<()> {
     stage
         .start(&format!("{CONFIG}\nmetricsBindAddress: '[::]:10249'\nnodePortAddresses: [primary]\n"), &[])?;
     let told = stage.commits(1).and_then(|()| {
-        [METRICS, "[::1]:10249", "[fd00:200::2]:10249"].iter().try_for_each(|at| told_metrics(&stage, at))
+        let told = |at: &&str| wait::until(PATIENCE, || told_metrics(&stage, at));
+        [METRICS, "[::1]:10249", "[fd00:200::2]:10249"].iter().try_for_each(told)
     });
     stage.explained(told)?;
     stage.stop()
@@ -197,11 +244,18 @@ fn told_metrics(stage: &Stage, at: &str) -> Result<()> {
         Ok(page)
     };
     let text = "text/plain; charset=utf-8";
-    for (path, body) in [("/healthz", "ok"), ("/healthz/ping", "ok"), ("/proxyMode", "iptables")] {
+    for (path, body) in [
+        ("/healthz", "ok"),
+        ("/healthz?verbose", "[+]ping ok\nhealthz check passed\n"),
+        ("/healthz/ping", "ok"),
+        ("/proxyMode", "iptables"),
+    ] {
         let page = page(path)?;
-        ensure!(page.body == body && page.header("content-type") == text, "{path}: {page:?}");
+        ensure!(page.body == body, "{path}: {page:?}");
+        has_headers(&page, text, &[])?;
     }
     let configz = page("/configz")?;
+    has_headers(&configz, "application/json", &[])?;
     let begin = "{\"kubeproxy.config.k8s.io\":{\"kind\":\"KubeProxyConfiguration\",\"apiVersion\":\"kubeproxy.config.k8s.io/v1alpha1\",";
     ensure!(configz.body.starts_with(begin), "{configz:?}");
     ensure!(configz.body.contains("\"nodePortAddresses\":[\"primary\"]"), "{configz:?}");
@@ -219,7 +273,8 @@ fn told_metrics(stage: &Stage, at: &str) -> Result<()> {
     }
     for path in ["/", "/livez", "/readyz", "/debug/pprof/"] {
         let page = stage.page(at, path)?;
-        ensure!(page.code == 404, "{path}: {page:?}");
+        ensure!(page.code == 404 && page.body == "404 page not found\n", "{path}: {page:?}");
+        has_headers(&page, text, &[])?;
     }
     Ok(())
 }

@@ -20,7 +20,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// How long anything may take that happens by itself.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The health server and the metrics server, in the configurations of these stories.
 pub(crate) const HEALTH: &str = "127.0.0.1:10256";

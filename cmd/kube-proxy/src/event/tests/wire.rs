@@ -8,14 +8,14 @@ use std::time::Duration;
 use anyhow::ensure;
 use e2e::apiserver::{ApiServer, Fault, Kind, Options, Rule, Verb};
 use e2e::wait;
-use informer::api::{Connection, Exchange, Server, Timing};
+use informer::api::{Connection, Observation, Server, Timing};
 use serde_json::Value;
 
 use super::*;
 use crate::event::{Events, Patience};
 
 /// Longest wait of a test.
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 
 /// An API server, and the daemon's Events with somebody who posts them.
 struct Stage {
@@ -34,15 +34,16 @@ impl Stage {
         let (events, queue) = Events::new(reporter());
         let failures = Arc::new(AtomicUsize::new(0));
         let failed = failures.clone();
-        let observe = move |exchange: &Exchange| {
-            failed.fetch_add(exchange.code.is_none().into(), Ordering::Relaxed);
+        let observe = move |seen: Observation<'_>| {
+            let is_unanswered = matches!(seen, Observation::Exchange(exchange) if exchange.code.is_none());
+            failed.fetch_add(is_unanswered.into(), Ordering::Relaxed);
         };
         let poster = thread::spawn(move || {
             let _folder = folder;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             let connection = Connection { kubeconfig: Some(kubeconfig), ..Connection::default() };
-            let timing = Timing { answer: Duration::from_secs(1), ..Timing::default() };
-            let server = runtime.block_on(Server::connect(connection, timing, observe)).unwrap();
+            let connect = Server::connect(connection, Timing::default(), observe);
+            let server = runtime.block_on(connect).unwrap();
             let patience = Patience { tries: 3, pause: Duration::from_millis(10) };
             runtime.block_on(queue.post(&server, patience));
         });

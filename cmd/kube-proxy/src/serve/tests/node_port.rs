@@ -42,10 +42,7 @@ fn the_count_changes_without_a_new_connection() {
     let mut stream = connect((V4, port).into());
     for (count, status) in [(0, "HTTP/1.1 503 Service Unavailable"), (1, "HTTP/1.1 200 OK")] {
         node_ports.set(&one("lb", port, count));
-        stream.write_all(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
-        let mut reply = vec![0; 1024];
-        let length = stream.read(&mut reply).unwrap();
-        assert_eq!(parse(&reply[..length]).status, status);
+        assert_eq!(ask_again(&mut stream).status, status);
     }
 }
 
@@ -68,8 +65,7 @@ fn a_service_that_goes_is_cut_off_at_once() {
     let (port, mut node_ports) = (free_port(), loopback(None));
     node_ports.set(&one("lb", port, 1));
     let mut stream = connect((V4, port).into());
-    stream.write_all(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
-    assert!(stream.read(&mut [0; 1024]).unwrap() > 0);
+    assert_eq!(ask_again(&mut stream).status, "HTTP/1.1 200 OK");
     assert!(node_ports.set(&Checks::new()).is_empty());
     assert!(is_refused((V4, port).into()));
     assert_eq!(stream.read(&mut [0; 1024]).unwrap_or_default(), 0);
@@ -135,7 +131,7 @@ fn loopback(health: Option<SharedHealth>) -> NodePorts {
     servers().node_ports(vec![V4], health)
 }
 
-fn one(service: &str, port: u16, local_endpoints: usize) -> Checks {
+pub(super) fn one(service: &str, port: u16, local_endpoints: usize) -> Checks {
     let port = NonZeroU16::new(port).unwrap();
     [(NamespacedName::new("default", service), Check { port, local_endpoints })].into()
 }

@@ -38,6 +38,7 @@ fn a_port_in_use_is_tried_until_it_is_free() {
     let port = free_port();
     let other = TcpListener::bind((V4, port)).unwrap();
     serve_health(&servers(), (V4, port).into(), never);
+    // Long enough for a try that fails; whether there was one does not matter for what follows.
     thread::sleep(Duration::from_millis(150));
     drop(other);
     assert_eq!(get((V4, port).into(), "/livez").status, "HTTP/1.1 200 OK");
@@ -82,9 +83,10 @@ fn whoever_says_nothing_is_hung_up_on() {
     let mut silent = connect(address);
     assert_eq!(silent.read(&mut [0]).unwrap(), 0);
     let mut slow = connect(address);
-    slow.write_all(b"GET / HTTP/1.1\r\nHost: te").unwrap();
+    // On a slow machine the end comes before the first byte, and either of these fails.
+    let _late = slow.write_all(b"GET / HTTP/1.1\r\nHost: te");
     let mut rest = Vec::new();
-    slow.read_to_end(&mut rest).unwrap();
+    let _reset = slow.read_to_end(&mut rest);
     assert!(!String::from_utf8(rest).unwrap().contains("fine"));
 }
 
@@ -93,14 +95,15 @@ fn a_connection_serves_several_requests() {
     let address = serve_within(Limits { connections: 2, header: DEADLINE });
     let mut stream = connect(address);
     for _ in 0..3 {
-        stream.write_all(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
-        let mut reply = vec![0; 1024];
-        let length = stream.read(&mut reply).unwrap();
-        assert_eq!(parse(&reply[..length]).text(), "fine");
+        assert_eq!(ask_again(&mut stream).text(), "fine");
     }
 }
 
-fn serve_health(servers: &Servers, address: SocketAddr, failed: impl FnOnce(ServeError) + Send + 'static) {
+pub(super) fn serve_health(
+    servers: &Servers,
+    address: SocketAddr,
+    failed: impl FnOnce(ServeError) + Send + 'static,
+) {
     let health = SharedHealth::new(Health::new(Duration::from_secs(30)));
     let metrics = Metrics::new(&Registry::new(), &Build::default(), &Gates::default()).unwrap();
     servers.serve_health(address, health, metrics.health, failed);

@@ -27,6 +27,11 @@ fn lines() {
             r#"{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"12","annotations":{"k8s.io/initial-events-end":"true"}}}}"#,
             bookmark("12", true),
         ),
+        (
+            r#"{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":null,"annotations":null}}}"#,
+            bookmark("", false),
+        ),
+        (r#"{"type":"BOOKMARK","object":{"metadata":null}}"#, bookmark("", false)),
         (r#"{"type":"SOMETHING","object":{}}"#, Err(NoEvent)),
         (r#"{"type":"ADDED"}"#, Err(NoEvent)),
         (r#"{"type":"ADDED","object":{"#, Err(NoEvent)),
@@ -43,6 +48,22 @@ fn errors_carry_their_status() {
     assert_eq!((status.code, status.reason.as_str()), (504, "Timeout"));
     assert_eq!(status.retry_after(), Some(Duration::from_secs(1)));
     assert!(!status.is_gone());
+}
+
+/// Go writes what is unset as null now and then.
+#[test]
+fn null_in_a_status_is_nothing() {
+    for field in ["reason", "message", "details", "metadata", "status"] {
+        let line = format!(r#"{{"type":"ERROR","object":{{"kind":"Status","code":410,"{field}":null}}}}"#);
+        let Ok(Event::Error(status)) = parse(line.as_bytes()) else { panic!("{line}: no error") };
+        assert!(status.is_gone() && status.retry_after().is_none(), "{line}");
+    }
+    let line =
+        br#"{"type":"ERROR","object":{"code":null,"reason":"Expired","details":{"retryAfterSeconds":null}}}"#;
+    let Ok(Event::Error(status)) = parse(line) else { panic!("no error") };
+    assert!(status.is_gone(), "{status:?}");
+    let status = Status::of_answer(429, br#"{"reason":"TooManyRequests","message":null,"details":null}"#);
+    assert_eq!((status.code, status.reason.as_str()), (429, "TooManyRequests"));
 }
 
 #[test]

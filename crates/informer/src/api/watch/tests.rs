@@ -145,7 +145,7 @@ fn what_follows_a_failure() {
         (told(500), (Ask::ListAny, Pause::None)),
         (told(410), (Ask::Stream, BACK_OFF)),
         (refused(401), (Ask::Stream, BACK_OFF)),
-        (refused(403), (Ask::Stream, BACK_OFF)),
+        (refused(403), (Ask::ListAny, Pause::None)),
         (refused(429), (Ask::Stream, BACK_OFF)),
         (refused(503), (Ask::Stream, BACK_OFF)),
         (cut.clone(), (Ask::ListAny, BACK_OFF)),
@@ -162,7 +162,7 @@ fn what_follows_a_failure() {
         (silent, Ask::Probe),
         (unreachable, Ask::Probe),
         (refused(500), Ask::Probe),
-        (refused(403), Ask::Probe),
+        (refused(403), Ask::Stream),
         (refused(429), watch_from("20")),
         (told(429), watch_from("20")),
         (refused(410), Ask::Stream),
@@ -174,6 +174,41 @@ fn what_follows_a_failure() {
         assert_eq!(watch.failed(&failure), BACK_OFF, "{failure}");
         assert_eq!(*watch.ask(), expected, "watch: {failure}");
         assert_eq!(brief(&mut watch), [""; 0], "{failure}");
+    }
+}
+
+#[test]
+fn who_may_only_list_lists_again_and_again() {
+    let mut watch = synced();
+    for _ in 0..2 {
+        assert_eq!(watch.failed(&refused(403)), BACK_OFF);
+        assert_eq!(*watch.ask(), Ask::Stream);
+        assert_eq!(watch.failed(&refused(403)), Pause::None);
+        assert_eq!(*watch.ask(), Ask::ListLatest);
+        watch.item(service("a", 11).as_bytes());
+        watch.page(page("30", "")).unwrap();
+        assert_eq!(*watch.ask(), watch_from("30"));
+    }
+    assert_eq!(brief(&mut watch), ["-b"]);
+}
+
+#[test]
+fn who_may_only_watch_is_not_kept_from_it() {
+    let mut watch = synced();
+    watch.failed(&Failure::Cut(String::new()));
+    assert_eq!(*watch.ask(), Ask::Probe);
+    assert_eq!(watch.failed(&refused(403)), BACK_OFF);
+    assert_eq!(*watch.ask(), watch_from("20"));
+}
+
+#[test]
+fn who_may_do_nothing_asks_in_growing_intervals() {
+    let mut watch = Watch::new(Resource::Services, Initial::Stream);
+    for _ in 0..3 {
+        assert_eq!(watch.failed(&refused(403)), Pause::None);
+        assert_eq!(*watch.ask(), Ask::ListAny);
+        assert_eq!(watch.failed(&refused(403)), BACK_OFF);
+        assert_eq!(*watch.ask(), Ask::Stream);
     }
 }
 
