@@ -176,9 +176,13 @@ pub(crate) struct Vandal<'a> {
 
 impl Vandal<'_> {
     pub(crate) fn flush(&self, family: Family, table: &str) -> Result<()> {
-        for action in ["-F", "-X"] {
-            run(self.tool(family, "").args(["-w", "10", "-t", table, action]))?;
-        }
+        let tool = |action: &str| {
+            let mut tool = self.tool(family, "");
+            run(tool.args(["-w", "10", "-t", table, action])).map(drop)
+        };
+        tool("-F")?;
+        // The daemon may have filled the chains by then, so that they cannot be deleted.
+        let _filled = tool("-X");
         Ok(())
     }
 
