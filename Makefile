@@ -40,7 +40,7 @@ RUNNER := CARGO_TARGET_$(shell echo $(TARGET) | tr a-z- A-Z_)_RUNNER
 NOBODY := setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --
 
 .DEFAULT_GOAL := build
-.PHONY: help build demo test check unit workspace golden packets daemon conntrack cleanup resilience soak alerts fuzz bench image image-test e2e-kind clean setup
+.PHONY: help build demo test check unit workspace golden packets daemon conntrack cleanup resilience soak alerts fuzz bench dashboard image image-test e2e-kind clean setup
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -131,6 +131,11 @@ bench: build ## what it costs, beside the least it could; BENCH_LARGE=1 for more
 	cargo bench --locked -p proxier --bench proxier
 	cargo build --locked --release -p e2e --bin conntrack_costs
 	KUBE_PROXY=$(CARGO_TARGET_DIR)/release/kube-proxy $(CARGO_TARGET_DIR)/release/conntrack_costs --json $(CARGO_TARGET_DIR)/bench-conntrack.json
+
+dashboard: PACKAGES += prometheus python3-matplotlib
+dashboard: build ## docs/dashboard.png: two daemons through eight eventful minutes, asked by a real Prometheus (root)
+	$(TESTED)
+	KUBE_PROXY=$(CARGO_TARGET_DIR)/release/kube-proxy $(BIN)/picture docs/dashboard.png
 
 image: PACKAGES += $(IMAGE_PACKAGES)
 image: setup ## the image for containerd, kind, podman and docker, in target/image/kube-proxy-ARCH.oci.tar

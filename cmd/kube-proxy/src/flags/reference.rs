@@ -44,7 +44,8 @@ fn rows(page: &mut String, is_wanted: fn(&Flag) -> bool) {
             text if text.is_empty() => String::new(),
             text => format!("`{text}`"),
         };
-        writeln!(page, "| `--{}`{short} | {} | {default} | {} |", flag.name, flag.set.kind(), effect(flag))
+        let kind = flag.set.kind().replace('|', "\\|");
+        writeln!(page, "| `--{}`{short} | {kind} | {default} | {} |", flag.name, effect(flag))
             .expect("memory takes all");
     }
 }

@@ -27,6 +27,7 @@ const TAIL: &str = "
 | `apiserver_*`, `aggregator_*` | linked into upstream's binary by accident; always zero |
 | `workqueue_*`, `leader_election_*`, `informer_*` | registered by upstream, never with a value |
 | `registered_metrics_total`, `hidden_metrics_total`, `disabled_metrics_total`, `cardinality_enforcement_*` | about upstream's own metrics library |
+| `rest_client_request_retries_total` | no request is repeated by itself: a list or watch that fails begins anew, and is counted in `rest_client_requests_total` |
 | `rest_client_exec_plugin_*`, `rest_client_transport_*` | internals of upstream's client library |
 ";
 
