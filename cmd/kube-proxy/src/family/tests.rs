@@ -1,5 +1,7 @@
 //! One family with tables in memory, and a clock that goes on only when nothing is due.
 
+mod flows;
+
 use std::cell::Cell;
 use std::ffi::OsStr;
 

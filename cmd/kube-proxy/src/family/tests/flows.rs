@@ -1,0 +1,99 @@
+//! What the conntrack thread is told of a family's syncs, seen by when it looks at its table.
+
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+
+use conntrack::fake::Fake;
+use conntrack::report::Occasion;
+use conntrack::worker::News;
+
+use super::*;
+
+/// Far more than anything takes, also on a busy machine.
+const LONG: Duration = Duration::from_secs(60);
+/// A look is repeated after two seconds.
+const LONGER_THAN_A_SETTLE: Duration = Duration::from_secs(4);
+
+/// A family whose UDP and TCP service port lead to an endpoint each.
+fn objects(udp: &str, tcp: &str) -> String {
+    let slice = |name: &str, protocol: &str, address: &str| {
+        format!(
+            "
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{namespace: ns, name: dns-{name}, labels: {{kubernetes.io/service-name: dns}}}}
+addressType: IPv4
+ports: [{{name: {name}, port: 53, protocol: {protocol}}}]
+endpoints: [{{addresses: ['{address}'], conditions: {{ready: true}}}}]"
+        )
+    };
+    format!(
+        "
+apiVersion: v1
+kind: Service
+metadata: {{namespace: ns, name: dns}}
+spec:
+  clusterIP: 10.96.0.10
+  clusterIPs: [10.96.0.10]
+  ports: [{{name: udp, port: 53, protocol: UDP}}, {{name: tcp, port: 53, protocol: TCP}}]{}{}",
+        slice("udp", "UDP", udp),
+        slice("tcp", "TCP", tcp)
+    )
+}
+
+/// A family that has just committed a Service, and the news of the thread that looks after its flows, from after the
+/// first look on.
+fn committed() -> (Stage, Receiver<News>) {
+    let (sender, news) = channel();
+    let tell = move |it| drop(sender.send(it));
+    let worker = Worker::start(Arc::new(Mutex::new(Fake::new([]))), tell).unwrap();
+    let mut stage = Stage::idle(Layout::Blocks);
+    stage.family.flows = Some(Arc::new(worker));
+    stage.put(&objects("10.244.0.1", "10.244.0.1"));
+    stage.live(SOON);
+    assert_eq!(next_look(&news, LONG), Ok(Occasion::Commit(Cause::FirstSync)));
+    (stage, news)
+}
+
+fn next_look(news: &Receiver<News>, limit: Duration) -> Result<Occasion, RecvTimeoutError> {
+    loop {
+        if let News::Pass(report) = news.recv_timeout(limit)? {
+            return Ok(report.occasion);
+        }
+    }
+}
+
+#[test]
+fn rules_that_make_no_difference_to_udp_do_not_end_the_looks() {
+    let (mut stage, news) = committed();
+    let before = stage.tables().restored.len();
+    stage.put(&objects("10.244.0.1", "10.244.0.2"));
+    stage.live(SOON);
+    assert!(stage.tables().restored.len() > before);
+    assert_eq!(next_look(&news, LONG), Ok(Occasion::Settle));
+}
+
+#[test]
+fn after_a_restore_that_failed_nothing_is_looked_at_until_one_succeeds() {
+    let (mut stage, news) = failing();
+    assert_eq!(next_look(&news, LONGER_THAN_A_SETTLE), Err(RecvTimeoutError::Timeout));
+    stage.tables().failures = 0;
+    stage.live(SYNC_PERIOD);
+    assert_eq!(next_look(&news, LONG), Ok(Occasion::Commit(Cause::AfterFailure)));
+}
+
+/// The same as [`committed`], but the sync after that has failed before the look was repeated. On a machine that is
+/// busy with other things for seconds that takes more than one try.
+fn failing() -> (Stage, Receiver<News>) {
+    let failed = || {
+        let (mut stage, news) = committed();
+        stage.tables().failures = usize::MAX;
+        stage.put(&objects("10.244.0.2", "10.244.0.1"));
+        stage.live(SOON);
+        assert!(stage.family.pace.failures() > 0);
+        let is_early = !news.try_iter().any(|news| matches!(news, News::Pass(_)));
+        is_early.then_some((stage, news))
+    };
+    (0..20).find_map(|_| failed()).expect("two seconds are enough now and then")
+}
