@@ -5,6 +5,8 @@
 use std::fs;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use config::Checked;
@@ -28,7 +30,9 @@ use crate::sysctl;
 use crate::warning::{self, Stack};
 
 /// How often a tool is asked that cannot answer; it waits for the lock itself, 5 s each time.
-const QUESTIONS: usize = 2;
+const QUESTIONS: usize = 3;
+/// Between two questions.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// This node, from its Node object if the initial state holds one, else from `stand_ins`, addresses of the host.
 pub(crate) fn identify(name: &str, config: &Checked, initial: &Batch, stand_ins: &[IpAddr]) -> NodeIdentity {
@@ -91,8 +95,8 @@ pub(crate) fn listen(families: &mut [FamilySync<Iptables>]) -> Option<Watch> {
 fn usable(suite: Suite, primary: Family) -> Result<Vec<(Family, Iptables)>> {
     let mut usable = Vec::new();
     for family in Family::ALL {
-        let tables = Iptables::new(suite, family);
-        match support(family, || tables.is_usable()) {
+        let mut tables = Iptables::new(suite, family);
+        match support(family, PAUSE, || ask(&mut tables, suite, family)) {
             Ok(()) if family == Family::V4 || is_ipv6_enabled() => usable.push((family, tables)),
             Ok(()) => info!(ipFamily = %family, "IPv6 is disabled on this host"),
             Err(error) => info!(ipFamily = %family, err = %error, "No iptables support for family"),
@@ -107,18 +111,46 @@ fn usable(suite: Suite, primary: Family) -> Result<Vec<(Family, Iptables)>> {
     Ok(usable)
 }
 
-/// Whether a family has tools and kernel support. A lock that is held, or a tool that was killed, tells neither that
-/// it has nor that it has not: after a few questions it counts as supported, and syncs go on to try.
-fn support(family: Family, mut ask: impl FnMut() -> Result<(), TablesError>) -> Result<(), TablesError> {
-    for _ in 0..QUESTIONS {
-        match ask() {
-            Err(error @ (TablesError::Busy { .. } | TablesError::Interrupted { .. })) => {
-                warn!(ipFamily = %family, err = %error, "Can't tell yet whether iptables works for this family");
-            }
-            told => return told,
-        }
+/// Asks a tool whether it works, and for its version.
+fn ask(tables: &mut Iptables, suite: Suite, family: Family) -> Told {
+    if tables.version().is_none() {
+        *tables = Iptables::new(suite, family);
     }
-    Ok(())
+    Told { is_usable: tables.is_usable(), has_version: tables.version().is_some() }
+}
+
+/// What a tool told when it was asked.
+struct Told {
+    is_usable: Result<(), TablesError>,
+    has_version: bool,
+}
+
+/// Whether a family has tools and kernel support. A lock that is held tells neither that it has nor that it has not:
+/// after a few questions it counts as supported, and syncs go on to try. Rules depend on the version, so a tool that
+/// does not tell it for another reason than being old must not be started with.
+fn support(family: Family, pause: Duration, mut ask: impl FnMut() -> Told) -> Result<(), TablesError> {
+    let mut told = ask();
+    for _ in 1..QUESTIONS {
+        match told {
+            Told { is_usable: Ok(()), has_version: true } => return Ok(()),
+            Told { is_usable: Ok(()), has_version: false } => {
+                warn!(ipFamily = %family, "iptables does not tell its version");
+            }
+            Told {
+                is_usable: Err(error @ (TablesError::Busy { .. } | TablesError::Interrupted { .. })),
+                ..
+            } => {
+                warn!(ipFamily = %family, err = %error, "Can't tell yet whether iptables works for this family")
+            }
+            Told { is_usable: Err(error), .. } => return Err(error),
+        }
+        thread::sleep(pause);
+        told = ask();
+    }
+    match told {
+        Told { is_usable: Err(TablesError::Busy { .. }), has_version: true } => Ok(()),
+        Told { is_usable, .. } => is_usable,
+    }
 }
 
 fn is_ipv6_enabled() -> bool {
@@ -161,28 +193,47 @@ mod tests {
         make("ip6tables".to_owned(), "no answer".to_owned())
     }
 
+    #[track_caller]
+    fn check(answers: Vec<(Result<(), TablesError>, bool)>, expected: bool) {
+        let told = format!("{answers:?}");
+        let mut answers = answers.into_iter().map(|(is_usable, has_version)| Told { is_usable, has_version });
+        let answer = || answers.next().expect("nobody asks so often");
+        let supported = support(Family::V6, Duration::ZERO, answer).is_ok();
+        assert_eq!((supported, answers.len()), (expected, 0), "{told}");
+    }
+
+    fn busy() -> TablesError {
+        error(|command, text| TablesError::Busy { command, text })
+    }
+
+    fn killed() -> TablesError {
+        error(|command, text| TablesError::Interrupted { command, text })
+    }
+
+    fn refused() -> TablesError {
+        error(|command, text| TablesError::Refused { command, text, line: None, context: String::new() })
+    }
+
     #[test]
     fn only_a_clear_no_makes_a_family_unsupported() {
-        let busy = || error(|command, text| TablesError::Busy { command, text });
-        let killed = || error(|command, text| TablesError::Interrupted { command, text });
-        let refused = || {
-            error(|command, text| TablesError::Refused { command, text, line: None, context: String::new() })
-        };
-        let check = |answers: Vec<Result<(), TablesError>>, expected: bool| {
-            let told = format!("{answers:?}");
-            let mut answers = answers.into_iter();
-            let supported = support(Family::V6, || answers.next().expect("nobody asks so often")).is_ok();
-            assert_eq!((supported, answers.len()), (expected, 0), "{told}");
-        };
-        check(vec![Ok(())], true);
-        check(vec![Err(busy()), Ok(())], true);
-        check(vec![Err(busy()), Err(killed())], true);
-        check(vec![Err(refused())], false);
-        check(vec![Err(killed()), Err(refused())], false);
+        check(vec![(Ok(()), true)], true);
+        check(vec![(Err(busy()), true), (Ok(()), true)], true);
+        check(vec![(Err(busy()), true), (Err(killed()), true), (Err(busy()), true)], true);
+        check(vec![(Err(refused()), true)], false);
+        check(vec![(Err(killed()), true), (Err(refused()), true)], false);
         check(
-            vec![Err(error(|command, _| TablesError::Unreadable { command, source: unreadable() }))],
+            vec![(Err(error(|command, _| TablesError::Unreadable { command, source: unreadable() })), true)],
             false,
         );
+    }
+
+    #[test]
+    fn nothing_is_started_with_tools_that_fail_to_tell_their_version() {
+        check(vec![(Err(busy()), false), (Ok(()), true)], true);
+        check(vec![(Err(busy()), false), (Err(busy()), false), (Err(busy()), false)], false);
+        check(vec![(Err(busy()), true), (Err(busy()), true), (Err(killed()), true)], false);
+        // One that works need not tell any.
+        check(vec![(Ok(()), false), (Ok(()), false), (Ok(()), false)], true);
     }
 
     fn unreadable() -> Unreadable {

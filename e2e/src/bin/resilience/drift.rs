@@ -128,8 +128,8 @@ pub(crate) fn another_order(backend: Backend) -> Result<()> {
     stage.put(&services)?;
     stage.wait_for_rules(&proxy, &rules)?;
     let after = handles(&stage, backend)?;
-    let foreign = ["PREROUTING", "POSTROUTING", "OUTPUT", "KUBE-POSTROUTING", "KUBE-NODEPORTS"];
-    for chain in foreign {
+    let untouched = ["PREROUTING", "POSTROUTING", "OUTPUT", "KUBE-POSTROUTING", "KUBE-NODEPORTS"];
+    for chain in untouched {
         let (before, after) = (before.get(chain), after.get(chain));
         ensure!(before == after, "{chain} was written: {before:?}, then {after:?}");
     }

@@ -1,5 +1,7 @@
 //! A story about other programs that see to their own rules all the time.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 use e2e::backend::{Backend, Family};
 use e2e::command::run_with_input;
@@ -7,6 +9,7 @@ use e2e::command::run_with_input;
 use crate::cluster::{endpoint, service};
 use crate::stage::{Stage, from_scratch};
 
+const SHORT: Duration = Duration::from_secs(5);
 /// How often the others write everything of theirs again, with nftables' own tool and with the iptables tools.
 const ROUNDS: usize = 150;
 /// Changes of ours before the storm; each is a write that must not be taken for somebody else's.
@@ -18,7 +21,7 @@ const SYNCS: &str = "kubeproxy_sync_proxy_rules_duration_seconds_count{ip_family
 
 /// Neither what we write nor what others do with chains and tables of theirs gives reason to look.
 pub(crate) fn blows_over(backend: Backend) -> Result<()> {
-    let stage = Stage::new(backend)?.with_sync_period(std::time::Duration::from_secs(5));
+    let stage = Stage::new(backend)?.with_sync_period(SHORT);
     let mut services: Vec<_> = (0..10).map(service).collect();
     stage.put(&services)?;
     let proxy = stage.start()?;

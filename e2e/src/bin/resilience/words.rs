@@ -1,15 +1,17 @@
 //! A story about objects whose texts would mean something on a command line.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use e2e::backend::Backend;
+use e2e::backend::{Backend, Family};
 use e2e::wait;
 use serde_json::{Value, json};
 
 use crate::cluster::{Service, manifests, service};
 use crate::stage::{PATIENCE, Stage};
 
+const SHORT: Duration = Duration::from_secs(3);
 /// Part of every odd text.
 const MARK: &str = "oddly";
 /// The last call of a first round: it looks for the canary.
@@ -28,7 +30,7 @@ pub(crate) fn never_reach_a_command_line(backend: Backend) -> Result<()> {
 
 /// How tools are called for a first sync, a change, a mended jump and a look for the canary.
 fn calls(backend: Backend, services: &[Service; 2], more: &str) -> Result<BTreeSet<String>> {
-    let stage = Stage::new(backend)?.with_sync_period(std::time::Duration::from_secs(3));
+    let stage = Stage::new(backend)?.with_sync_period(SHORT);
     stage.faults.note_calls()?;
     let put =
         |services: &[Service]| stage.manifests.put("all.yaml", &format!("{}{more}", manifests(services)));
@@ -38,7 +40,7 @@ fn calls(backend: Backend, services: &[Service; 2], more: &str) -> Result<BTreeS
     put(services)?;
     stage.wait_for_answer(&proxy, &services[1])?;
     let jump = "PREROUTING -m comment --comment \"kubernetes service portals\" -j KUBE-SERVICES";
-    stage.restore(e2e::backend::Family::V4, &format!("*nat\n-D {jump}\nCOMMIT\n"))?;
+    stage.restore(Family::V4, &format!("*nat\n-D {jump}\nCOMMIT\n"))?;
     proxy.wait_for_log(PATIENCE, "wrote again what was gone")?;
     wait::until(PATIENCE, || {
         let calls = stage.faults.calls()?;
