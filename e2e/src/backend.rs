@@ -138,6 +138,18 @@ impl Tools {
         netns.inside(|| run_with_input(self.equip(&mut restore), rules)).map(drop)
     }
 
+    /// Empties tables of a family, and deletes their chains, all at once: between `iptables -F` and `-X` a daemon may
+    /// have mended the first already.
+    ///
+    /// # Errors
+    /// What the tool complains of.
+    pub fn flush(&self, netns: &Netns, family: Family, tables: &[&str]) -> Result<()> {
+        let empty: String = tables.iter().map(|table| format!("*{table}\nCOMMIT\n")).collect();
+        let mut restore = command(self.folder.path().join(family.tool("-restore")));
+        restore.args(["-w", "20"]);
+        netns.inside(|| run_with_input(self.equip(&mut restore), &empty)).map(drop)
+    }
+
     /// Puts a shell script in the place of a tool, or before one that is not among these.
     ///
     /// # Errors

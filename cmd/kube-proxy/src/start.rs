@@ -173,7 +173,8 @@ fn worker(
     let options = Options::new(family, config, node, tools)?;
     if options.localhost_node_ports {
         info!(ipFamily = %family, "Node ports answer on localhost: route_localnet is set");
-        sysctl::route_localnet().context("unable to create proxier")?;
+        let of_family = format!("unable to create {} proxier", family.to_string().to_lowercase());
+        sysctl::route_localnet().context(of_family).context("unable to create proxier")?;
     }
     let outlook = outside.of_family(family, &options.node_port_addresses);
     outlook.metrics.uses_backend(tables.backend());

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use config::{Config, Duration};
 use tracing::{error, info};
 
+const PROC_SYS: &str = "/proc/sys";
 const CONNTRACK_MAX: &str = "net/netfilter/nf_conntrack_max";
 const TCP_ESTABLISHED: &str = "net/netfilter/nf_conntrack_tcp_timeout_established";
 const TCP_CLOSE_WAIT: &str = "net/netfilter/nf_conntrack_tcp_timeout_close_wait";
@@ -108,7 +109,7 @@ fn get(entry: &str) -> Result<u64> {
 }
 
 fn proc_path(entry: &str) -> std::path::PathBuf {
-    Path::new("/proc/sys").join(entry)
+    Path::new(PROC_SYS).join(entry)
 }
 
 fn read(path: &Path) -> Result<u64> {
@@ -117,7 +118,11 @@ fn read(path: &Path) -> Result<u64> {
 }
 
 fn write(path: &Path, value: u64) -> Result<()> {
-    fs::write(path, value.to_string()).with_context(|| format!("can't set {} to {value}", path.display()))
+    let name = || match path.strip_prefix(PROC_SYS) {
+        Ok(entry) => format!("sysctl {}", entry.display()),
+        Err(_) => path.display().to_string(),
+    };
+    fs::write(path, value.to_string()).with_context(|| format!("can't set {} to {value}", name()))
 }
 
 /// How many CPUs are online, whatever share of them this process may use.
@@ -153,6 +158,14 @@ mod tests {
         ] {
             assert_eq!(max_connections(per_core, min, cpus), expected, "{per_core} {min} {cpus}");
         }
+    }
+
+    #[test]
+    fn what_cannot_be_set_is_named() {
+        let error = set("net/nothing", 7).unwrap_err();
+        assert_eq!(error.to_string(), "can't set sysctl net/nothing to 7");
+        let error = write(Path::new("/nonexistent/size"), 7).unwrap_err();
+        assert_eq!(error.to_string(), "can't set /nonexistent/size to 7");
     }
 
     #[test]

@@ -5,7 +5,6 @@
 use anyhow::{Result, ensure};
 use e2e::apiserver::Kind;
 use e2e::backend::{Backend, Family};
-use e2e::command::run;
 
 use crate::object;
 use crate::stage::{CONFIG, SYNCED, Stage};
@@ -98,13 +97,9 @@ pub(crate) fn flushed(backend: Backend) -> Result<()> {
     stage.start(&CONFIG.replace("{minSyncPeriod: 100ms}", "{minSyncPeriod: 100ms, syncPeriod: 1s}"), &[])?;
     stage.explained(stage.commits(1))?;
     for family in Family::ALL {
-        for table in ["nat", "filter", "mangle"] {
-            for clear in ["-F", "-X"] {
-                let mut iptables = stage.node.command(family.tool(""));
-                run(stage.tools.equip(iptables.args(["-w", "5", "-t", table, clear])))?;
-            }
-        }
+        stage.tools.flush(&stage.node, family, &["mangle", "nat", "filter"])?;
     }
+    stage.explained(stage.says("\"Rules were changed by somebody else, wrote again what was gone\"", 2))?;
     let back = stage
         .rules_hold(Family::V4, "10.244.0.11:8080", true)
         .and_then(|()| stage.rules_hold(Family::V6, "[fd00:10:244::11]:8080", true))

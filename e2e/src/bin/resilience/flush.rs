@@ -8,7 +8,6 @@ use anyhow::{Context, Result, ensure};
 use e2e::backend::{Backend, Family, Tools};
 use e2e::canonical::canonical;
 use e2e::cluster::Hosts;
-use e2e::command::run;
 use e2e::flow::sender::Sender;
 use e2e::manifests::Manifests;
 use e2e::proxy::Proxy;
@@ -41,7 +40,8 @@ pub(crate) fn under_load(backend: Backend) -> Result<()> {
     let load = AtomicBool::new(true);
     thread::scope(|scope| {
         scope.spawn(|| hosts.client.inside(|| ask_until(&load, &services)));
-        let flushed = flush(&hosts, &tools).and_then(|()| back(&hosts, &services, &proxy));
+        let flushed = tools.flush(&hosts.node, Family::V4, &["nat"]);
+        let flushed = flushed.and_then(|()| back(&hosts, &services, &proxy));
         load.store(false, Ordering::Relaxed);
         flushed
     })
@@ -61,14 +61,6 @@ pub(crate) fn under_load(backend: Backend) -> Result<()> {
 /// Behind it are two of the pods, which answer over TCP and UDP.
 fn answered(number: usize) -> Service {
     Service { endpoints: vec![endpoint(10), endpoint(11)], ..service(number).with_udp() }
-}
-
-fn flush(hosts: &Hosts, tools: &Tools) -> Result<()> {
-    for action in ["-F", "-X"] {
-        let mut flush = hosts.node.command(Family::V4.tool(""));
-        run(tools.equip(flush.args(["-w", "20", "-t", "nat", action])))?;
-    }
-    Ok(())
 }
 
 /// Waits until all answers are back; says how long that took, and what the daemon says of it.
