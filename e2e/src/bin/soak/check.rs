@@ -64,7 +64,7 @@ fn live_on(stage: &mut Stage, history: &History, figures: &mut Figures) -> Resul
     // A request may end in a later round than the one in which it was broken.
     let mut windows = Vec::new();
     for (number, round) in (1..).zip(&history.rounds) {
-        let played = play(stage, history, round, &mut windows, figures);
+        let played = play(stage, history, (number, round), &mut windows, figures);
         played
             .and_then(|()| judge(&traffic.failures(), &windows, round, figures))
             .with_context(|| format!("round {number}"))?;
@@ -76,7 +76,7 @@ fn live_on(stage: &mut Stage, history: &History, figures: &mut Figures) -> Resul
 fn play(
     stage: &mut Stage,
     history: &History,
-    round: &Round,
+    (number, round): (u16, &Round),
     windows: &mut Vec<Window>,
     figures: &mut Figures,
 ) -> Result<()> {
@@ -97,6 +97,7 @@ fn play(
         }
     }
     stage.calm()?;
+    stage.mark(number)?;
     windows.extend(broken.map(|begin| Window { begin, end: Instant::now() + WINDOW }));
     is_right(stage, history)?;
     sleep(SETTLE);

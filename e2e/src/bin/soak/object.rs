@@ -46,6 +46,14 @@ pub(crate) fn crowd(index: usize) -> Vec<Value> {
     objects.into_iter().map(complete).collect()
 }
 
+/// A Service that is another one after each round: once it is programmed, all that was said before it was heard.
+pub(crate) fn marker(round: u16) -> Vec<Value> {
+    let ports = [1000 + round];
+    let mut objects = vec![service("marker", "0.14", &ports)];
+    objects.extend(slices("marker", &ports, &[endpoint(20 + usize::from(round))]));
+    objects.into_iter().map(complete).collect()
+}
+
 /// A Service that changes, in one of very many forms.
 pub(crate) fn churned(index: usize, form: u64) -> Vec<Value> {
     let mut rng = Rng::with_seed(form);
