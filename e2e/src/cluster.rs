@@ -31,7 +31,7 @@ pub const PORT: u16 = 8080;
 const PODS: [&str; 3] = ["a", "b", "c"];
 
 /// How long the proxy may take to program a change.
-const DEADLINE: Duration = Duration::from_secs(10);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Two saves this far apart must agree before the rules count as settled.
 const CALM: Duration = Duration::from_millis(250);

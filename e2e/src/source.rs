@@ -15,7 +15,7 @@ use crate::netns::Netns;
 use crate::wait;
 
 /// How long the API server may take until it serves.
-const READY: Duration = Duration::from_secs(10);
+const READY: Duration = Duration::from_secs(60);
 
 /// Where a proxy gets its objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

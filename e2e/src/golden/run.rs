@@ -21,7 +21,7 @@ use crate::source::{Kind, Source};
 use crate::wait;
 
 /// How long the rules of a step may take to become the expected ones.
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// How long they are left alone before they are compared once more.
 const SETTLE: Duration = Duration::from_millis(300);

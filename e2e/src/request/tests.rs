@@ -52,7 +52,7 @@ fn what_is_dropped_is_silence() {
     run(far.command("iptables").args(["-w", "5", "-A", "INPUT", "-j", "DROP"])).unwrap();
     for protocol in Protocol::ALL {
         assert_eq!(
-            Request::new(protocol, "10.9.0.2:80".parse().unwrap()).ask(&near).unwrap(),
+            Request::new(protocol, "10.9.0.2:80".parse().unwrap()).ask_silence(&near).unwrap(),
             Answer::Silence
         );
     }

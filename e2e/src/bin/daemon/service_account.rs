@@ -34,6 +34,10 @@ fn follows(stage: &Stage, account: &Path) -> Result<()> {
     serves(stage, 11)?;
     stage.says("using the service account of the Pod", 1)?;
 
+    put(account, "token", "\n")?;
+    stage.server.cut_connections();
+    stage.says("\"Can't read the credentials anew; those from before stay in use\" err=\"", 1)?;
+
     put(account, "token", "second\n")?;
     stage.server.change_token("second");
     stage.server.cut_connections();

@@ -103,7 +103,12 @@ impl<'a> Client<'a> {
         let what = || {
             format!("{} to {} {} over {}: expected {expected}", self.name, target.name, request.to, variant.1)
         };
-        let answers = request.ask_often(self.netns, expected.times()).with_context(what)?;
+        let answers = match expected {
+            Expected::Silence => request.ask_silence(self.netns).map(|answer| vec![answer]),
+            Expected::Kept(_) | Expected::Masqueraded(_) => request.ask_often(self.netns, TIMES),
+            Expected::Refused => request.ask_often(self.netns, 1),
+        };
+        let answers = answers.with_context(what)?;
         expected.check(&answers).with_context(what)
     }
 }
@@ -125,13 +130,6 @@ impl Target {
 }
 
 impl Expected<'_> {
-    fn times(self) -> usize {
-        match self {
-            Expected::Kept(_) | Expected::Masqueraded(_) => TIMES,
-            Expected::Refused | Expected::Silence => 1,
-        }
-    }
-
     fn check(self, answers: &[Answer]) -> Result<()> {
         match self {
             Expected::Kept(pods) => only(answers, pods, true),
