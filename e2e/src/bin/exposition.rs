@@ -55,9 +55,12 @@ endpoints: [{addresses: [10.244.1.5], nodeName: elsewhere, conditions: {ready: t
 ";
 
 /// Metrics that show that each part of the proxy has had something to count.
-const THERE: [&str; 6] = [
+const THERE: [&str; 9] = [
     "kubeproxy_sync_proxy_rules_iptables_total{",
     "kubeproxy_sync_proxy_rules_no_local_endpoints_total{",
+    "kubeproxy_sync_phase_duration_seconds_count{",
+    "kubeproxy_iptables_restore_blocks_total{",
+    "kubeproxy_drift_looks_total{",
     "kubeproxy_conntrack_reconciler_sync_duration_seconds_count{",
     "kubeproxy_proxy_healthz_total{",
     "rest_client_request_duration_seconds_count{",
