@@ -19,8 +19,9 @@ use crate::stage::Stage;
 use crate::traffic::{Failure, Traffic};
 use crate::wanted::{batch, checked, found, wanted};
 
-/// How long the rules may take to be right once everything works again.
-const DEADLINE: Duration = Duration::from_secs(40);
+/// How long the rules may take to be right once everything works again: after many failures in two minutes a watch
+/// waits up to a minute, as client-go's does.
+const DEADLINE: Duration = Duration::from_secs(100);
 /// How long traffic may stay broken after a fault that breaks it, once everything else works again: far more than is
 /// documented, because the machine may have other things to do.
 const WINDOW: Duration = Duration::from_secs(12);
