@@ -25,7 +25,7 @@ const MANY: u32 = 200_000;
 const MAXIMUM: &str = "/proc/sys/net/netfilter/nf_conntrack_max";
 const MARK: u32 = 7;
 /// So much longer than anything takes here that it must have failed.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// As many entries as the scenarios ask for, unless the machine allows less.
 fn entries() -> Result<u32> {
@@ -78,9 +78,9 @@ pub(crate) fn replacements(family: Family) -> Outcome {
     const TIMES: u32 = 51;
     const EACH: Duration = Duration::from_millis(200);
     let stage = Stage::start("", &[])?;
-    table::make(&stage.node, (0..entries()?).map(elsewhere))?;
     let service = |time: u32| Service::new(&pods(&[time as usize % 2]));
     let senders = check::at_first_pod(&stage, family, &service(0), (&stage.client, ClusterIp))?;
+    table::make(&stage.node, (0..entries()?).map(elsewhere))?;
     let begin = Instant::now();
     for time in 1..=TIMES {
         check::sleep_until(begin + EACH * (time - 1));
