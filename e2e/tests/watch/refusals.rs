@@ -70,6 +70,25 @@ fn a_stream_that_may_not_be_asked_for_becomes_a_list() {
     consumer.until("the list is watched", |told| told.known["Service demo/web"] == "10.0.0.7");
 }
 
+/// As a proxy in between can be, that does not let long answers through.
+#[test]
+fn a_stream_that_never_succeeds_becomes_a_list() {
+    for (code, reason) in [(500, "InternalError"), (408, "Timeout")] {
+        let stage = Stage::new(Options::default());
+        let fault = Fault::Refuse { code, reason, message: "not today", retry_after: None };
+        for kind in [Kind::Node, Kind::Service, Kind::EndpointSlice] {
+            stage.server.script(Rule { kind, verb: Verb::Stream, times: u32::MAX, fault: fault.clone() });
+        }
+        let consumer = stage.listened();
+        stage.server.set(service("web", 7)).unwrap();
+        let told = consumer.until("it is watched", |told| told.known["Service demo/web"] == "10.0.0.7");
+        assert!(told.deletions().is_empty(), "{told:#?}");
+        assert!(
+            told.failures.iter().all(|failure| failure.status().is_some_and(|status| status.code == code))
+        );
+    }
+}
+
 #[test]
 fn who_may_only_list_sees_what_changes() {
     let stage = Stage::new(Options::default());

@@ -168,16 +168,19 @@ impl Watch {
         self.has_heard = false;
         let ask = std::mem::replace(&mut self.ask, Ask::Stream);
         let (ask, pause) = match (ask, failure) {
-            (Ask::Stream, Failure::Refused(status)) if is_transient(status) => {
+            // Too busy for a stream is too busy for a list.
+            (Ask::Stream, Failure::Refused(status) | Failure::Told(status)) if status.code == 429 => {
                 (Ask::Stream, back_off(failure))
+            }
+            // What cannot be streamed, for now or because of what is in between, can be listed perhaps.
+            (Ask::Stream, Failure::Refused(status)) if is_transient(status) => {
+                (self.list(), back_off(failure))
             }
             // Not offered here: not a failure, so no wait.
             (Ask::Stream, Failure::Refused(_)) => (self.list(), Pause::None),
             // As an etcd does that is too old for it.
-            (Ask::Stream, Failure::Told(status)) if !status.is_gone() && status.code != 429 => {
-                (self.list(), Pause::None)
-            }
-            (Ask::Stream, Failure::Cut(_) | Failure::Silent(_) | Failure::Garbled(_)) => {
+            (Ask::Stream, Failure::Told(status)) if !status.is_gone() => (self.list(), Pause::None),
+            (Ask::Stream, Failure::Told(_) | Failure::Cut(_) | Failure::Silent(_) | Failure::Garbled(_)) => {
                 (self.list(), back_off(failure))
             }
             // Whatever the list stumbles over, the stream may not, and the other way round.

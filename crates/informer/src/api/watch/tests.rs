@@ -143,11 +143,15 @@ fn what_follows_a_failure() {
         (refused(400), (Ask::ListAny, Pause::None)),
         (refused(405), (Ask::ListAny, Pause::None)),
         (told(500), (Ask::ListAny, Pause::None)),
-        (told(410), (Ask::Stream, BACK_OFF)),
-        (refused(401), (Ask::Stream, BACK_OFF)),
+        (told(410), (Ask::ListAny, BACK_OFF)),
+        (refused(401), (Ask::ListAny, BACK_OFF)),
+        (refused(408), (Ask::ListAny, BACK_OFF)),
+        (refused(410), (Ask::ListAny, BACK_OFF)),
         (refused(403), (Ask::ListAny, Pause::None)),
         (refused(429), (Ask::Stream, BACK_OFF)),
-        (refused(503), (Ask::Stream, BACK_OFF)),
+        (told(429), (Ask::Stream, BACK_OFF)),
+        (refused(500), (Ask::ListAny, BACK_OFF)),
+        (refused(503), (Ask::ListAny, BACK_OFF)),
         (cut.clone(), (Ask::ListAny, BACK_OFF)),
         (silent.clone(), (Ask::ListAny, BACK_OFF)),
         (unreachable.clone(), (Ask::Stream, BACK_OFF)),
@@ -174,6 +178,16 @@ fn what_follows_a_failure() {
         assert_eq!(watch.failed(&failure), BACK_OFF, "{failure}");
         assert_eq!(*watch.ask(), expected, "watch: {failure}");
         assert_eq!(brief(&mut watch), [""; 0], "{failure}");
+    }
+}
+
+/// Neither of the two may keep a client from trying the other.
+#[test]
+fn a_server_in_trouble_is_asked_for_both_in_turn() {
+    let mut watch = Watch::new(Resource::Services, Initial::Stream);
+    for code in [500, 502, 503, 504, 401, 408, 410] {
+        assert_eq!((watch.failed(&refused(code)), watch.ask().clone()), (BACK_OFF, Ask::ListAny), "{code}");
+        assert_eq!((watch.failed(&refused(code)), watch.ask().clone()), (BACK_OFF, Ask::Stream), "{code}");
     }
 }
 
