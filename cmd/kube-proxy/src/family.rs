@@ -22,6 +22,7 @@ use proxier::tables::{Tables, TablesError};
 use proxier::world::Dirty;
 use tracing::{debug, error, info, warn};
 
+use crate::aside::aside;
 use crate::event::{Events, Happening};
 use crate::flows;
 use crate::frontends::Frontends;
@@ -29,7 +30,7 @@ use crate::guard::Guard;
 use crate::health::node_port;
 use crate::log::Json;
 use crate::metrics::{Failure, FamilyMetrics};
-use crate::pace::Pace;
+use crate::pace::{Gathering, Pace};
 use crate::phase::{Phases, Timed};
 use crate::refused;
 use crate::serve::{self, NodePorts, SharedHealth};
@@ -94,7 +95,7 @@ struct Canary {
     exists: bool,
 }
 
-impl<T: Tables> FamilySync<T> {
+impl<T: Tables + Send> FamilySync<T> {
     /// `sync_period` is the interval at which flushes are looked for; `flows` is told what was
     /// committed, unless stale flows are to be left alone. Nobody tells of foreign changes yet.
     pub(crate) fn new(
@@ -202,6 +203,12 @@ impl<T: Tables> FamilySync<T> {
         self.guard.next().filter(|_| self.proxier.installed().is_some())
     }
 
+    /// How long a change that waits to be written waits for others.
+    pub(crate) fn gathering(&self) -> Option<Gathering> {
+        let is_waiting = self.is_dirty() && self.proxier.installed().is_some();
+        is_waiting.then(|| self.pace.gathering())
+    }
+
     fn is_dirty(&self) -> bool {
         self.proxier.world().is_dirty()
     }
@@ -249,10 +256,20 @@ impl<T: Tables> FamilySync<T> {
         self.outlook.metrics.sync_begins();
         let reason = self.reason(kind);
         let layout = self.tables.layout();
-        let mut tables =
-            Timed::new(&mut self.tables, self.proxier.world().family(), self.flows.as_deref(), clock);
-        let result = self.proxier.sync(&mut tables, &self.host, begin);
+        if self.guard.since().is_some() {
+            self.tables.look_anew();
+        }
+        let family = self.proxier.world().family();
+        let mut tables = Timed::new(&mut self.tables, family, self.flows.as_deref(), clock);
+        let mut sync = || self.proxier.sync(&mut tables, &self.host, begin);
+        let result = match kind {
+            Kind::Full => aside(sync),
+            Kind::Partial => sync(),
+        };
         let phases = tables.phases;
+        if kind == Kind::Full {
+            self.proxier.settle();
+        }
         if self.tables.layout() != layout {
             error!(ipFamily = %self.family(), "The iptables tools write to another part of the kernel than before; the rules in the old one stay until they are removed or the node restarts");
         }

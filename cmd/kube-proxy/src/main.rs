@@ -1,5 +1,6 @@
 //! kube-proxy: parse, configure, run, exit code.
 
+mod aside;
 mod built;
 mod cleanup;
 mod config_file;

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use anyhow::{Context, Result};
 use tracing::info;
 
 const OWN: &str = "/proc/self/oom_score_adj";
@@ -13,9 +14,20 @@ const OWN: &str = "/proc/self/oom_score_adj";
 /// How long to wait before the second and last attempt.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Applies `oomScoreAdj`. Lowering it takes the capability SYS_RESOURCE; without it the process
-/// runs on as it is.
-pub(crate) fn adjust(score: i32) {
+/// Applies `oomScoreAdj`, on a thread of its own: the second attempt must not delay the rules. Lowering it takes the
+/// capability SYS_RESOURCE; without it the process runs on as it is.
+///
+/// # Errors
+/// No thread could be started.
+pub(crate) fn adjust(score: i32) -> Result<()> {
+    thread::Builder::new()
+        .name("oom".to_owned())
+        .spawn(move || apply(score))
+        .context("can't start a thread")?;
+    Ok(())
+}
+
+fn apply(score: i32) {
     if let Err(error) = write(Path::new(OWN), score) {
         info!(v = 2, err = %error, oomScoreAdj = score, "Can't set the OOM score");
     }
@@ -42,7 +54,7 @@ mod tests {
         let before = fs::read_to_string(OWN).unwrap();
         // Anybody may raise it.
         let score = before.trim().parse::<i32>().unwrap().saturating_add(1).min(1000);
-        adjust(score);
+        apply(score);
         assert_eq!(fs::read_to_string(OWN).unwrap().trim(), score.to_string());
     }
 

@@ -12,6 +12,13 @@ const LAST_RETRY: Duration = Duration::from_secs(30);
 /// The longest rest that a slow sync asks for.
 const LONGEST_REST: Duration = Duration::from_secs(5);
 
+/// What a first change waits for others is this part of what the sync before took.
+const GATHERED_PART: u32 = 16;
+/// The shortest and the longest such wait.
+const SILENCE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(10));
+/// While changes keep coming, the first one waits so many times as long.
+const SILENCES: u32 = 10;
+
 /// The pace of one family's syncs: the first change after a quiet time is not delayed, what comes close behind it
 /// is gathered.
 #[derive(Clone, Debug)]
@@ -29,6 +36,15 @@ struct Sync {
     end: Instant,
 }
 
+/// For how long changes that come together are gathered into one sync.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Gathering {
+    /// Nothing came for so long.
+    pub(crate) silence: Duration,
+    /// In all.
+    pub(crate) at_most: Duration,
+}
+
 impl Pace {
     /// Syncs are `min_interval` (`minSyncPeriod`) apart, counted from the end of one to the begin of the next, and
     /// after a slow one as long as it took: others need the xtables lock as well.
@@ -41,6 +57,13 @@ impl Pace {
         let is_first = self.asked.is_none();
         self.asked.get_or_insert(now);
         is_first
+    }
+
+    /// How long to wait for what follows a change: little beside what a sync takes.
+    pub(crate) fn gathering(&self) -> Gathering {
+        let took = self.last.map_or(Duration::ZERO, |last| last.end - last.begin);
+        let silence = (took / GATHERED_PART).clamp(SILENCE.0, SILENCE.1);
+        Gathering { silence, at_most: silence * SILENCES }
     }
 
     /// A sync ended, and all is as it should be.

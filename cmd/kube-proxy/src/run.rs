@@ -50,6 +50,7 @@ pub(crate) fn run(plan: Plan, config: &Checked, about: About) -> Result<()> {
     let (events, queue) = Events::new(Reporter::new(&plan.node_name, &host::name()));
     let outside = Outside::new(config, &about, events)?;
     run_io(wakes.clone())?;
+    let prepared = start::prepare(plan.suite);
     let is_directory = matches!(plan.source, Source::Manifests(_));
     let patience = Patience::for_node(&plan.source, config);
     let interest = if plan.init_only { Interest::Node } else { Interest::Everything };
@@ -71,14 +72,14 @@ pub(crate) fn run(plan: Plan, config: &Checked, about: About) -> Result<()> {
     } else {
         Some(flows::look_after(outside.metrics.conntrack.clone())?)
     };
-    let mut families = start::families(config, plan.suite, &node, flows.as_ref(), &outside)?;
+    let (families, ear) = start::families(config, prepared, &node, flows.as_ref(), &outside)?;
     if plan.init_only {
         let tell = |family| info!(ipFamily = %family, "System initialized and --init-only specified");
         families.iter().map(FamilySync::family).for_each(tell);
         return Ok(());
     }
     info!(version = about.release, "Version info");
-    oom::adjust(config.config.oom_score_adj);
+    oom::adjust(config.config.oom_score_adj)?;
     if let Some(watch) = plan.config_file {
         let wakes = wakes.clone();
         watch.follow(move |ended| drop(wakes.send(Wake::Failed(ended.into()))))?;
@@ -86,8 +87,7 @@ pub(crate) fn run(plan: Plan, config: &Checked, about: About) -> Result<()> {
     outside.serve(config, about, &wakes)?;
     outside.events.tell(Happening::Started);
     let node = ThisNode::new(node, outside.health.clone(), config);
-    let watch = start::listen(&mut families);
-    sync::run(initial, &woken, &node, families, watch)
+    sync::run(initial, &woken, &node, families, ear)
 }
 
 /// Starts the thread that does everything that waits for the outside: signals.

@@ -3,6 +3,7 @@
 //! Knows nothing of flags and of the loop.
 
 use std::fs;
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::thread;
@@ -18,8 +19,9 @@ use proxier::family::Family;
 use proxier::iptables::Iptables;
 use proxier::node::NodeIdentity;
 use proxier::option::{Options, Tools};
+use proxier::plan::Layout;
 use proxier::proxier::Proxier;
-use proxier::tables::TablesError;
+use proxier::tables::{Tables as _, TablesError};
 use proxier::world::World;
 use tracing::{error, info, warn};
 
@@ -34,6 +36,26 @@ const QUESTIONS: usize = 3;
 /// Between two questions.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// The iptables tools of both families, and an ear for what others do to their rules.
+pub(crate) struct Prepared {
+    suite: Suite,
+    tools: Vec<(Family, Iptables)>,
+    /// Absent where the kernel tells nothing.
+    ear: Option<io::Result<Watch>>,
+}
+
+/// Finds the tools. Where foreign changes are noticed from here on, the rules are read while the objects of the cluster
+/// are fetched.
+pub(crate) fn prepare(suite: Suite) -> Prepared {
+    let mut tools: Vec<_> = Family::ALL.map(|family| (family, Iptables::new(suite, family))).into();
+    let is_told = |tables: &Iptables| tables.layout() == Layout::Blocks;
+    let ear = tools.iter().any(|(_, tables)| is_told(tables)).then(Watch::open);
+    if let Some(Ok(_)) = &ear {
+        tools.iter_mut().filter(|(_, tables)| is_told(tables)).for_each(|(_, tables)| tables.look_ahead());
+    }
+    Prepared { suite, tools, ear }
+}
+
 /// This node, from its Node object if the initial state holds one, else from `stand_ins`, addresses of the host.
 pub(crate) fn identify(name: &str, config: &Checked, initial: &Batch, stand_ins: &[IpAddr]) -> NodeIdentity {
     let identity = NodeIdentity::new(name, initial.node(name), stand_ins, config.bind_address);
@@ -46,42 +68,44 @@ pub(crate) fn identify(name: &str, config: &Checked, initial: &Batch, stand_ins:
     identity
 }
 
-/// Applies kernel settings, and makes a worker for each family that this host has.
+/// Applies kernel settings, and makes a worker for each family that this host has. The ear is for whoever runs them;
+/// there is none where the kernel does not tell of foreign changes.
 ///
 /// # Errors
 /// The host lacks the node's primary family, a kernel setting cannot be applied, or the
 /// configuration does not fit the node.
 pub(crate) fn families(
     config: &Checked,
-    suite: Suite,
+    Prepared { suite, tools, ear }: Prepared,
     node: &NodeIdentity,
     flows: Option<&Arc<Worker>>,
     outside: &Outside,
-) -> Result<Vec<FamilySync<Iptables>>> {
+) -> Result<(Vec<FamilySync<Iptables>>, Option<Watch>)> {
     sysctl::set_conntrack(&config.config)?;
     warning::settle(warning::of_node_ports(config, node).as_slice())?;
     let primary = node.ips.primary;
-    let tools = usable(suite, primary)?;
+    let tools = usable(suite, tools, primary)?;
     let stack = if tools.len() == 1 { Stack::Single } else { Stack::Dual };
     match stack {
         Stack::Single => info!(ipFamily = %primary, "kube-proxy running in single-stack mode"),
         Stack::Dual => info!(primaryIPFamily = %primary, "kube-proxy running in dual-stack mode"),
     }
     warning::settle(&warning::of_families(config, node, stack))?;
-    tools
-        .into_iter()
-        .map(|(family, tables)| worker(family, tables, config, node, flows.cloned(), outside))
-        .collect()
+    let worker = |(family, tables)| worker(family, tables, config, node, flows.cloned(), outside);
+    let mut families = tools.into_iter().map(worker).collect::<Result<Vec<_>>>()?;
+    // A tool that did not tell its version at first may turn out to be one whose rules the kernel tells of.
+    let ear = ear.or_else(|| families.iter().any(FamilySync::can_be_told).then(Watch::open));
+    let ear = ear.and_then(|ear| listen(&mut families, ear));
+    Ok((families, ear))
 }
 
-/// Opens an ear for foreign changes of the rules, where the kernel tells of them.
-pub(crate) fn listen(families: &mut [FamilySync<Iptables>]) -> Option<Watch> {
-    if !families.iter().any(FamilySync::can_be_told) {
-        return None;
-    }
-    match Watch::open() {
+/// Tells the families that can be told of foreign changes.
+fn listen(families: &mut [FamilySync<Iptables>], ear: io::Result<Watch>) -> Option<Watch> {
+    let mut told = families.iter_mut().filter(|family| family.can_be_told()).peekable();
+    told.peek()?;
+    match ear {
         Ok(watch) => {
-            families.iter_mut().filter(|family| family.can_be_told()).for_each(FamilySync::listen);
+            told.for_each(FamilySync::listen);
             Some(watch)
         }
         Err(error) => {
@@ -92,10 +116,9 @@ pub(crate) fn listen(families: &mut [FamilySync<Iptables>]) -> Option<Watch> {
 }
 
 /// The families that have both tools and kernel support.
-fn usable(suite: Suite, primary: Family) -> Result<Vec<(Family, Iptables)>> {
+fn usable(suite: Suite, tools: Vec<(Family, Iptables)>, primary: Family) -> Result<Vec<(Family, Iptables)>> {
     let mut usable = Vec::new();
-    for family in Family::ALL {
-        let mut tables = Iptables::new(suite, family);
+    for (family, mut tables) in tools {
         match support(family, PAUSE, || ask(&mut tables, suite, family)) {
             Ok(()) if family == Family::V4 || is_ipv6_enabled() => usable.push((family, tables)),
             Ok(()) => info!(ipFamily = %family, "IPv6 is disabled on this host"),

@@ -19,6 +19,7 @@ use tracing::{info, warn};
 
 use crate::family::FamilySync;
 use crate::node::ThisNode;
+use crate::pace::Gathering;
 
 /// Why the loop wakes, besides that something is due.
 #[derive(Debug)]
@@ -124,7 +125,7 @@ fn listen(watch: Watch, families: Vec<Sender<News>>) -> io::Result<()> {
 }
 
 /// One family's loop. Whatever is known already is taken into account before any rule is written.
-fn work<T: Tables>(family: &mut FamilySync<T>, news: &Receiver<News>) {
+fn work<T: Tables + Send>(family: &mut FamilySync<T>, news: &Receiver<News>) {
     family.started();
     let mut received = news.recv().map_err(|_| RecvTimeoutError::Disconnected);
     loop {
@@ -134,13 +135,27 @@ fn work<T: Tables>(family: &mut FamilySync<T>, news: &Receiver<News>) {
             Err(RecvTimeoutError::Disconnected) => return,
         };
         let mut waiting = first.into_iter().chain(news.try_iter().take(MOST_AT_ONCE));
-        if waiting.try_for_each(|news| take_in(family, &news)).is_break() {
+        if waiting.try_for_each(|news| take_in(family, &news)).is_break() || gather(family, news).is_break() {
             return;
         }
         family.turn(Instant::now);
         let now = Instant::now();
         received = news.recv_timeout(family.next(now).saturating_duration_since(now));
     }
+}
+
+/// Takes in what follows a change at once: it seldom comes alone, and each transaction costs.
+fn gather<T: Tables + Send>(family: &mut FamilySync<T>, news: &Receiver<News>) -> ControlFlow<()> {
+    let Some(Gathering { silence, at_most }) = family.gathering() else { return ControlFlow::Continue(()) };
+    let end = Instant::now() + at_most;
+    while Instant::now() < end {
+        match news.recv_timeout(silence) {
+            Ok(news) => take_in(family, &news)?,
+            Err(RecvTimeoutError::Timeout) => break,
+            Err(RecvTimeoutError::Disconnected) => return ControlFlow::Break(()),
+        }
+    }
+    ControlFlow::Continue(())
 }
 
 /// Logs what was heard of the cluster.
@@ -156,7 +171,7 @@ fn log_change(change: &Change) {
     }
 }
 
-fn take_in<T: Tables>(family: &mut FamilySync<T>, news: &News) -> ControlFlow<()> {
+fn take_in<T: Tables + Send>(family: &mut FamilySync<T>, news: &News) -> ControlFlow<()> {
     match news {
         News::Changed(batch) => batch.changes.iter().for_each(|change| family.apply(change)),
         News::Heard(heard) => family.heard(*heard, Instant::now()),

@@ -4,6 +4,8 @@
 //! the one that the kubelet and the network plugin use. Knows nothing of how the programs are asked: that is `probe`.
 
 #[cfg(feature = "io")]
+mod nft;
+#[cfg(feature = "io")]
 mod probe;
 #[cfg(test)]
 mod tests;
@@ -19,7 +21,7 @@ use crate::version::Version;
 pub use probe::select;
 
 /// Chains that the kubelet makes with the iptables of the node.
-const HINTS: [&[u8]; 2] = [b":KUBE-IPTABLES-HINT ", b":KUBE-KUBELET-CANARY "];
+const HINTS: [&str; 2] = ["KUBE-IPTABLES-HINT", "KUBE-KUBELET-CANARY"];
 
 /// What in the kernel iptables writes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,18 +157,27 @@ pub fn decide(nft: Content, legacy: Content) -> Option<(Backend, Reason)> {
 // === impl Content ===
 
 impl Content {
-    /// Adds what iptables-save printed.
+    /// Adds what iptables-save printed, until there is a hint or there are so many rules: more would change nothing.
     ///
     /// # Errors
-    /// It cannot be read to its end.
-    pub fn read(&mut self, save: impl BufRead) -> io::Result<()> {
+    /// It cannot be read so far.
+    pub fn read(&mut self, save: impl BufRead, enough: usize) -> io::Result<()> {
         for line in save.split(b'\n') {
             let line = line?;
-            self.is_hinted |= HINTS.iter().any(|hint| line.starts_with(hint));
+            self.is_hinted |= HINTS.iter().any(|hint| is_declared(hint, &line));
             self.rules += usize::from(line.starts_with(b"-"));
+            if self.is_hinted || self.rules >= enough {
+                break;
+            }
         }
         Ok(())
     }
+}
+
+/// Whether a line of a save declares the chain.
+fn is_declared(chain: &str, line: &[u8]) -> bool {
+    let rest = line.strip_prefix(b":").and_then(|line| line.strip_prefix(chain.as_bytes()));
+    rest.is_some_and(|rest| rest.starts_with(b" "))
 }
 
 // === impl Installed ===

@@ -8,8 +8,6 @@ mod ipvs;
 #[cfg(feature = "io")]
 mod ip_vs;
 #[cfg(feature = "io")]
-mod netlink;
-#[cfg(feature = "io")]
 mod nftables;
 #[cfg(feature = "io")]
 mod tool;

@@ -5,12 +5,13 @@
 
 mod child;
 mod lock;
+mod look;
 mod verdict;
 
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, BufReader, Seek, Write};
+use std::io::{self, Seek, Write};
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -27,20 +28,17 @@ use crate::tables::{CANARY_TABLES, Tables, TablesError};
 use crate::version::{Features, Version};
 
 use child::{NoOutput, within};
+use look::Ahead;
 pub(crate) use verdict::failure;
 
 /// Exit status of iptables for "there is no such chain or rule", and of `-N` for "exists already".
 const EXIT_ABSENT: i32 = 1;
-/// How much of a save is read at once, in bytes.
-const SAVE_BUFFER: usize = 1 << 16;
 /// How many restores may end before somebody asks who wrote.
 const WRITERS: usize = 64;
 
 /// How long a tool may take that looks at or adds a single rule. It may wait 5 s for the lock; the rest takes
 /// milliseconds, and seconds at most where the legacy variant fetches a table of 10,000 Services.
 const LOOK_LIMIT: Duration = Duration::from_secs(30);
-/// How long iptables-save may take. 10,000 Services take 1.6 s.
-const SAVE_LIMIT: Duration = Duration::from_secs(60);
 /// How long iptables-restore may take for a small input. With 10,000 Services installed it takes 0.2 to 0.8 s, and
 /// it may wait 5 s for the lock.
 const RESTORE_LIMIT: Duration = Duration::from_secs(60);
@@ -56,6 +54,7 @@ pub struct Iptables {
     writers: VecDeque<u32>,
     /// How long tools have waited for the lock.
     waited: Cell<Duration>,
+    ahead: Option<Ahead>,
 }
 
 impl Iptables {
@@ -70,6 +69,7 @@ impl Iptables {
             version,
             writers: VecDeque::new(),
             waited: Cell::default(),
+            ahead: None,
         }
     }
 
@@ -94,22 +94,10 @@ impl Iptables {
         if output.status.success() { Ok(()) } else { Err(self.refused("-S POSTROUTING -t nat", &output)) }
     }
 
-    /// The command, and what it printed of one table, or of all that there are.
-    pub(crate) fn save(&self, table: Option<Table>) -> Result<(String, File), TablesError> {
-        let program = self.programs.save;
-        let arguments: Vec<_> = table.into_iter().flat_map(|table| ["-t", table.name()]).collect();
-        let command = [&[program], arguments.as_slice()].concat().join(" ");
-        // The tool prints line by line: through a pipe, each line would wake its reader.
-        let made = in_memory("iptables-save", &[]).and_then(|save| Ok((save.try_clone()?, save)));
-        let (out, mut save) =
-            made.map_err(|source| TablesError::Missing { command: command.clone(), source })?;
-        let run = move || Command::new(program).args(&arguments).stdout(out).output();
-        let output = ended(&command, SAVE_LIMIT, within(SAVE_LIMIT, run))?;
-        if !output.status.success() {
-            return Err(failure(&command, &output, &[]));
-        }
-        save.rewind()
-            .map_err(|source| TablesError::Unreadable { command: command.clone(), source: source.into() })?;
+    /// The command, and what it printed of a table.
+    pub(crate) fn save(&self, table: Table) -> Result<(String, File), TablesError> {
+        let command = format!("{} -t {table}", self.programs.save);
+        let save = look::save(self.programs.save, vec!["-t", table.name()], |_| {})?;
         Ok((command, save))
     }
 
@@ -198,16 +186,21 @@ impl Iptables {
 impl Tables for Iptables {
     /// The tools may have become others since the last time: those of the other variant see none of the rules.
     fn look(&mut self) -> Result<Found, TablesError> {
-        if let Some(version) = version_of(self.programs.rules) {
+        let ahead = self.ahead.take().and_then(Ahead::seen);
+        let seen = ahead.map_or_else(|| look::see(self.programs), Ok)?;
+        if let Some(version) = seen.version {
             self.features = Features::of(Some(&version));
             self.version = Some(version);
         }
-        let mut found = Found::default();
-        // The nf_tables variant fetches all tables even for one, so they are asked for together.
-        let (command, save) = self.save(None)?;
-        let save = BufReader::with_capacity(SAVE_BUFFER, save);
-        found.read(save).map_err(|source| TablesError::Unreadable { command, source })?;
-        Ok(found)
+        Ok(seen.found)
+    }
+
+    fn look_ahead(&mut self) {
+        self.ahead = Ahead::start(self.programs);
+    }
+
+    fn look_anew(&mut self) {
+        self.ahead = None;
     }
 
     fn ensure_jumps(&mut self, jumps: &[Jump]) -> Result<(), TablesError> {

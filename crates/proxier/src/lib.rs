@@ -37,6 +37,9 @@ pub mod refusal;
 pub mod tables;
 pub mod version;
 
+#[cfg(feature = "io")]
+mod netlink;
+
 pub mod backend;
 
 pub mod proxier;

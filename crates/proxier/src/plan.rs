@@ -23,7 +23,7 @@ use crate::service::ServicePortName;
 
 pub use blame::{Blame, Suspect};
 use changes::Changes;
-pub use found::{Found, Unreadable};
+pub use found::{Found, Intake, Unreadable};
 pub use installed::Installed;
 use installed::{FixedChains, InstalledPort};
 use port::{PortText, Texts};

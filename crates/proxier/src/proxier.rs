@@ -132,6 +132,12 @@ impl Proxier {
         self.installed.as_ref()
     }
 
+    /// Moves what is kept of the rules to memory of the calling thread, after a sync on another one: so what the sync
+    /// needed for a time lies elsewhere, and all of it can be given back.
+    pub fn settle(&mut self) {
+        self.installed = self.installed.take().map(|installed| installed.settled());
+    }
+
     /// Somebody may have changed what is installed: the next sync reads it back, writes what differs, and tells
     /// what was missing.
     pub fn suspect(&mut self) {

@@ -16,6 +16,12 @@ pub trait Tables {
     /// Reads back the rules that are there.
     fn look(&mut self) -> Result<Found, TablesError>;
 
+    /// A look follows soon, and may tell what is there from here on. Tables that take no time to read ignore it.
+    fn look_ahead(&mut self) {}
+
+    /// The next look tells what is there at that time, whatever was announced: somebody may have changed it.
+    fn look_anew(&mut self) {}
+
     /// Hangs chains of ours on built-in ones. An existing chain is left as it is; the jump is put
     /// first in its chain unless it is there.
     fn ensure_jumps(&mut self, jumps: &[Jump]) -> Result<(), TablesError>;

@@ -24,6 +24,16 @@ fn a_lone_change_is_not_delayed() {
 }
 
 #[test]
+fn a_change_waits_for_others_a_small_part_of_what_a_sync_takes() {
+    let (mut pace, now) = pace();
+    for (took, silence) in [(0, 1), (16, 1), (96, 6), (4_000, 10)] {
+        pace.succeeded(now, now + took * MILLISECOND);
+        let silence = silence * MILLISECOND;
+        assert_eq!(pace.gathering(), Gathering { silence, at_most: 10 * silence }, "{took} ms");
+    }
+}
+
+#[test]
 fn syncs_keep_their_distance() {
     let (mut pace, now) = pace();
     pace.succeeded(now, now);

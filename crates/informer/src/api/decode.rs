@@ -87,7 +87,7 @@ fn service(bytes: &[u8]) -> Result<Reading, Fault> {
 fn endpoint_slice(bytes: &[u8]) -> Result<Reading, Fault> {
     let raw: raw::EndpointSlice = decode(bytes)?;
     let key = Key::EndpointSlice(raw.name()?);
-    let (slice, complaints) = EndpointSlice::parse(&raw, fingerprint(bytes));
+    let (slice, complaints) = EndpointSlice::parse(&raw, fingerprint(&raw.metadata, bytes));
     Ok(Reading::new(key, slice.map(|slice| Object::EndpointSlice(Arc::new(slice))), complaints))
 }
 
@@ -100,8 +100,7 @@ impl Reading {
 
 /// An object has a new version whenever anything in it is different. Its bytes would not do: the
 /// same object looks different in a list and in a watch.
-fn fingerprint(bytes: &[u8]) -> Fingerprint {
-    let Named { metadata } = Named::from(bytes);
+fn fingerprint(metadata: &raw::Metadata, bytes: &[u8]) -> Fingerprint {
     if metadata.resource_version.is_empty() {
         return Fingerprint::of(bytes);
     }
@@ -170,8 +169,6 @@ struct NamedMetadata {
     name: CompactString,
     #[serde(deserialize_with = "or_default")]
     namespace: CompactString,
-    #[serde(deserialize_with = "or_default")]
-    uid: CompactString,
     #[serde(deserialize_with = "or_default")]
     resource_version: CompactString,
 }

@@ -28,6 +28,12 @@ pub struct Metadata {
     /// `namespace`.
     #[serde(deserialize_with = "or_default")]
     pub namespace: CompactString,
+    /// `uid`.
+    #[serde(deserialize_with = "or_default")]
+    pub uid: CompactString,
+    /// `resourceVersion`.
+    #[serde(rename = "resourceVersion", deserialize_with = "or_default")]
+    pub resource_version: CompactString,
     /// `labels`.
     #[serde(deserialize_with = "or_default")]
     pub labels: Labels,

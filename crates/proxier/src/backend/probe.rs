@@ -3,10 +3,13 @@
 //! Knows nothing of what follows from the answers.
 #![expect(clippy::disallowed_methods, reason = "runs the save tools of both backends")]
 
+use std::fs;
 use std::io::{self, BufReader};
 use std::process::{Command, Stdio};
 
-use super::{Backend, Content, Installed, NoPrograms, Reason, Selection, Suite, Wanted, choose, decide};
+use super::{
+    Backend, Content, HINTS, Installed, NoPrograms, Reason, Selection, Suite, Wanted, choose, decide, nft,
+};
 use crate::family::Family;
 use crate::version::Version;
 
@@ -37,34 +40,66 @@ fn installed() -> Installed {
 
 /// Reads no more than what the decision depends on: a node may have many rules.
 fn found(installed: Installed) -> Option<(Backend, Reason)> {
-    let mut nft = Content::default();
+    let mut nft = Content { is_hinted: installed.nft && is_hinted(), rules: 0 };
+    let has_nft_rules =
+        installed.nft && Family::ALL.iter().any(|family| nft::has_rules(*family).unwrap_or(false));
     let mut legacy = Content::default();
-    if installed.nft {
-        nft = content(Backend::Nft, &["-t", "mangle"]);
-    }
-    // Without `-t`: naming a table would make it in the kernel.
     if installed.legacy && !nft.is_hinted {
-        legacy = content(Backend::Legacy, &[]);
+        // Of hints and rules of the older one, hints count more; against no rules at all, one is enough.
+        legacy = hints_of_legacy();
+        let enough = if has_nft_rules { usize::MAX } else { 1 };
+        if !legacy.is_hinted {
+            legacy = content(Backend::Legacy, &[], enough);
+        }
     }
-    if installed.nft && !nft.is_hinted && !legacy.is_hinted {
-        nft = content(Backend::Nft, &[]);
+    if !nft.is_hinted && !legacy.is_hinted && has_nft_rules {
+        // As many as the other one has are enough.
+        nft = if legacy.rules == 0 {
+            Content { rules: 1, ..nft }
+        } else {
+            content(Backend::Nft, &[], legacy.rules)
+        };
     }
     decide(nft, legacy)
 }
 
-/// What can be read of a backend, both families; what cannot is as if it were empty.
-fn content(backend: Backend, arguments: &[&str]) -> Content {
+/// Whether the kubelet made chains with iptables-nft.
+fn is_hinted() -> bool {
+    let hints = Family::ALL.iter().flat_map(|family| HINTS.map(|hint| (*family, hint)));
+    hints.into_iter().any(|(family, hint)| nft::has_chain(family, "mangle", hint).unwrap_or(false))
+}
+
+/// What the table holds in which the kubelet makes chains. Naming a table that is not there would make it in the
+/// kernel.
+fn hints_of_legacy() -> Content {
     let mut content = Content::default();
     for family in Family::ALL {
-        let _unreadable = read(Suite::Of(backend).programs(family).save, arguments, &mut content);
+        let names = match family {
+            Family::V4 => "/proc/self/net/ip_tables_names",
+            Family::V6 => "/proc/self/net/ip6_tables_names",
+        };
+        if fs::read_to_string(names).is_ok_and(|names| names.lines().any(|name| name == "mangle")) {
+            let program = Suite::Of(Backend::Legacy).programs(family).save;
+            let _unreadable = read(program, &["-t", "mangle"], usize::MAX, &mut content);
+        }
     }
     content
 }
 
-fn read(program: &str, arguments: &[&str], content: &mut Content) -> io::Result<()> {
+/// What can be read of a backend, both families; what cannot is as if it were empty.
+fn content(backend: Backend, arguments: &[&str], enough: usize) -> Content {
+    let mut content = Content::default();
+    for family in Family::ALL {
+        let _unreadable = read(Suite::Of(backend).programs(family).save, arguments, enough, &mut content);
+    }
+    content
+}
+
+fn read(program: &str, arguments: &[&str], enough: usize, content: &mut Content) -> io::Result<()> {
     let mut command = Command::new(program);
     let mut child = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
     let stdout = child.stdout.take().expect("standard output is piped");
-    content.read(BufReader::with_capacity(1 << 16, stdout))?;
+    // Whoever is not read to the end is told so by a closed pipe, and ends.
+    content.read(BufReader::with_capacity(1 << 16, stdout), enough)?;
     child.wait().map(drop)
 }

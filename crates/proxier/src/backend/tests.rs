@@ -5,7 +5,7 @@ const LEGACY: Backend = Backend::Legacy;
 
 fn content(save: &str) -> Content {
     let mut content = Content::default();
-    content.read(save.as_bytes()).unwrap();
+    content.read(save.as_bytes(), usize::MAX).unwrap();
     content
 }
 
@@ -32,8 +32,18 @@ fn hints_and_rules_are_found_in_a_save() {
 #[test]
 fn families_add_up() {
     let mut both = content("-A A -j B\n");
-    both.read(":KUBE-IPTABLES-HINT - [0:0]\n-A A -j B\n".as_bytes()).unwrap();
+    both.read("-A A -j B\n:KUBE-IPTABLES-HINT - [0:0]\n".as_bytes(), usize::MAX).unwrap();
     assert_eq!(both, Content { is_hinted: true, rules: 2 });
+}
+
+#[test]
+fn nothing_is_read_that_changes_nothing() {
+    let mut few = Content::default();
+    few.read("-A A -j B\n-A B -j C\n-A C -j D\n:KUBE-IPTABLES-HINT - [0:0]\n".as_bytes(), 2).unwrap();
+    assert_eq!(few, Content { is_hinted: false, rules: 2 });
+    let mut hinted = Content::default();
+    hinted.read(":KUBE-IPTABLES-HINT - [0:0]\n-A A -j B\n".as_bytes(), 2).unwrap();
+    assert_eq!(hinted, Content { is_hinted: true, rules: 0 });
 }
 
 #[test]

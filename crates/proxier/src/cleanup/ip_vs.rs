@@ -7,8 +7,8 @@ use std::fs;
 use std::io;
 use std::process::{Command, Stdio};
 
-use super::netlink;
 use crate::iptables::failure;
+use crate::netlink;
 use crate::tables::TablesError;
 
 /// The interface that holds the cluster IPs.

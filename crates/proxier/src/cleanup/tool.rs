@@ -21,7 +21,7 @@ impl Iptables {
     }
 
     fn remove(&mut self, modes: &[Mode], table: Table) -> Result<(), TablesError> {
-        let (command, mut save) = self.save(Some(table))?;
+        let (command, mut save) = self.save(table)?;
         let mut text = String::new();
         save.read_to_string(&mut text)
             .map_err(|source| TablesError::Unreadable { command, source: source.into() })?;

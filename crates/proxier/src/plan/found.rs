@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, BufRead};
+use std::io;
 
 use crate::chain::{ChainName, Table};
 use crate::jump::{Jump, jumps};
 use crate::parse::{Command, ParseError, Parser, SavedRule};
 use crate::rule::{Rule, Target};
 
-use super::SharedChain;
+use super::{SharedChain, lines};
 
 /// The rules of one family as iptables-save tells them.
 #[derive(Clone, Debug, Default)]
@@ -23,23 +23,14 @@ pub struct Found {
 }
 
 impl Found {
-    /// Takes in the save of one table, or of several, line by line.
+    /// What a save of all tables tells.
     ///
     /// # Errors
-    /// It is not a save, was cut short, or could not be read.
-    pub fn read(&mut self, mut save: impl BufRead) -> Result<(), Unreadable> {
-        let mut reader = Reader { found: self, hashers: BTreeMap::new(), table: Table::Filter };
-        let mut parser = Parser::default();
-        let mut line = Vec::new();
-        while save.read_until(b'\n', &mut line)? > 0 {
-            if let Some(command) = parser.read(&String::from_utf8_lossy(&line))? {
-                reader.take(command);
-            }
-            line.clear();
-        }
-        parser.end()?;
-        reader.finish();
-        Ok(())
+    /// It is not a save, or was cut short.
+    pub fn of(save: &[u8]) -> Result<Self, Unreadable> {
+        let mut intake = Intake::default();
+        intake.push(save)?;
+        intake.finish()
     }
 
     /// The jumps from built-in chains that are not there.
@@ -121,14 +112,71 @@ pub enum Unreadable {
     Io(#[from] io::Error),
 }
 
-/// A save half taken in.
-struct Reader<'a> {
-    found: &'a mut Found,
+/// A save that is taken in piece by piece.
+#[derive(Debug)]
+pub struct Intake {
+    found: Found,
     hashers: BTreeMap<ChainName, (DefaultHasher, OwnChain)>,
+    parser: Parser,
     table: Table,
+    /// A line that has not ended yet.
+    line: Vec<u8>,
 }
 
-impl Reader<'_> {
+impl Default for Intake {
+    fn default() -> Self {
+        Self {
+            found: Found::default(),
+            hashers: BTreeMap::new(),
+            parser: Parser::default(),
+            table: Table::Filter,
+            line: Vec::new(),
+        }
+    }
+}
+
+impl Intake {
+    /// Takes in what comes next.
+    ///
+    /// # Errors
+    /// It is not a save.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), Unreadable> {
+        for piece in lines(bytes) {
+            if self.line.is_empty() && piece.ends_with(b"\n") {
+                self.read(piece)?;
+                continue;
+            }
+            self.line.extend_from_slice(piece);
+            if piece.ends_with(b"\n") {
+                let line = std::mem::take(&mut self.line);
+                self.read(&line)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What was found.
+    ///
+    /// # Errors
+    /// The save was cut short.
+    pub fn finish(mut self) -> Result<Found, Unreadable> {
+        let line = std::mem::take(&mut self.line);
+        if !line.is_empty() {
+            self.read(&line)?;
+        }
+        self.parser.end()?;
+        let finished = |(hasher, own): (DefaultHasher, OwnChain)| OwnChain { digest: hasher.finish(), ..own };
+        self.found.own = self.hashers.into_iter().map(|(chain, half)| (chain, finished(half))).collect();
+        Ok(self.found)
+    }
+
+    fn read(&mut self, line: &[u8]) -> Result<(), Unreadable> {
+        if let Some(command) = self.parser.read(&String::from_utf8_lossy(line))? {
+            self.take(command);
+        }
+        Ok(())
+    }
+
     fn take(&mut self, command: Command) {
         if let Command::Append { chain, .. } = &command
             && chain.is_ours()
@@ -160,11 +208,6 @@ impl Reader<'_> {
             | Command::DeleteChain(_)
             | Command::Commit => {}
         }
-    }
-
-    fn finish(self) {
-        let finished = |(hasher, own): (DefaultHasher, OwnChain)| OwnChain { digest: hasher.finish(), ..own };
-        self.found.own.extend(self.hashers.into_iter().map(|(chain, half)| (chain, finished(half))));
     }
 }
 

@@ -92,6 +92,19 @@ impl Installed {
         self.totals.unreachable_externally
     }
 
+    /// The same in memory of its own, without gaps: what was made between things that are gone keeps their place
+    /// occupied.
+    pub(crate) fn settled(&self) -> Self {
+        let ports = self.ports.iter().map(|(name, port)| (name.clone(), port.clone()));
+        Self {
+            fixed: self.fixed.clone(),
+            ports: ports.collect(),
+            stale: self.stale.clone(),
+            reordered: self.reordered.clone(),
+            totals: self.totals,
+        }
+    }
+
     pub(super) fn insert(&mut self, name: ServicePortName, port: InstalledPort) {
         self.totals.add(&port);
         if let Some(old) = self.ports.insert(name, port) {

@@ -113,8 +113,7 @@ impl FakeTables {
 
 impl Tables for FakeTables {
     fn look(&mut self) -> Result<Found, TablesError> {
-        let mut found = Found::default();
-        found.read(self.save().as_bytes()).map_err(|error| refused(error.to_string()))?;
+        let found = Found::of(self.save().as_bytes()).map_err(|error| refused(error.to_string()))?;
         Ok(found)
     }
 

@@ -68,7 +68,7 @@ impl What {
     pub(crate) fn unit(self) -> Unit {
         match self {
             Self::EndpointInput | Self::RestartWritten | Self::BurstSyncs => Unit::Count,
-            Self::Peak | Self::Steady => Unit::Mebibytes,
+            Self::Peak | Self::Steady => Unit::Megabytes,
             Self::Growth => Unit::Times,
             Self::Render
             | Self::RenderOne
@@ -93,7 +93,7 @@ impl What {
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Unit {
     Seconds,
-    Mebibytes,
+    Megabytes,
     Count,
     Times,
 }
@@ -105,7 +105,7 @@ impl Unit {
             Self::Seconds if value >= 1.0 => format!("{value:.2} s"),
             Self::Seconds if value >= 1e-3 => format!("{:.1} ms", value * 1e3),
             Self::Seconds => format!("{:.0} µs", value * 1e6),
-            Self::Mebibytes => format!("{value:.1} MiB"),
+            Self::Megabytes => format!("{value:.1} MB"),
             Self::Count => format!("{value:.0}"),
             Self::Times => format!("{value:.1} x"),
         }
@@ -215,7 +215,7 @@ mod tests {
             (Unit::Seconds, 5.123, "5.12 s"),
             (Unit::Seconds, 0.1514, "151.4 ms"),
             (Unit::Seconds, 0.000_042, "42 µs"),
-            (Unit::Mebibytes, 60.04, "60.0 MiB"),
+            (Unit::Megabytes, 60.04, "60.0 MB"),
             (Unit::Count, 12.0, "12"),
         ] {
             assert_eq!(unit.text(value), text);

@@ -86,7 +86,7 @@ mod tests {
     fn goals_read_well() {
         assert_eq!(Goal::AtMost(8.0).text(Unit::Seconds), "8 s");
         assert_eq!(Goal::AtMost(100e-6).text(Unit::Seconds), "100 µs");
-        assert_eq!(Goal::AtMost(60.0).text(Unit::Mebibytes), "60 MiB");
+        assert_eq!(Goal::AtMost(60.0).text(Unit::Megabytes), "60 MB");
         assert_eq!(Goal::TimesFloor(1.25).text(Unit::Seconds), "1.25 x");
     }
 }

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, ensure};
 use e2e::backend::{Backend, Tools};
 use e2e::command::command;
 use e2e::netns::Netns;
+use e2e::packet_counter;
 use e2e::wait::Watch;
 use rustix::fs::{MemfdFlags, memfd_create};
 
@@ -18,6 +19,9 @@ use crate::rules::Rules;
 
 /// How the proxy, too, makes iptables-restore wait for the lock.
 const RESTORE: [&str; 5] = ["-w", "5", "-W", "100000", "--counters"];
+
+/// What rules of the daemon name; it makes them itself only where it runs.
+const COUNTERS: [&str; 2] = ["ct_state_invalid_dropped_pkts", "localhost_nps_accepted_pkts"];
 
 /// Empty tables in the place of what there is.
 const NOTHING: &str = "*nat\nCOMMIT\n*filter\nCOMMIT\n*mangle\nCOMMIT\n";
@@ -32,7 +36,12 @@ pub(crate) struct Tables {
 impl Tables {
     /// Empty ones in a new namespace.
     pub(crate) fn new(backend: Backend) -> Result<Tables> {
-        Ok(Tables { backend, tools: Tools::new(backend)?, netns: Netns::new("bench")? })
+        let netns = Netns::new("bench")?;
+        for counter in COUNTERS {
+            // Where the kernel has none, no rule names them.
+            let _unavailable = packet_counter::create(&netns, counter);
+        }
+        Ok(Tables { backend, tools: Tools::new(backend)?, netns })
     }
 
     /// Removes all rules and all chains.

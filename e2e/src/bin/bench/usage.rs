@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-const MIB: f64 = 1024.0;
+/// What the kernel calls kB has 1024 bytes.
+const KIBIBYTES_PER_MEGABYTE: f64 = 1e6 / 1024.0;
 
 /// What a process uses, and has used.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Usage {
-    /// `VmRSS`, in MiB.
+    /// `VmRSS`, in MB.
     pub(crate) resident: f64,
-    /// `VmHWM`, the most that `VmRSS` ever was, in MiB.
+    /// `VmHWM`, the most that `VmRSS` ever was, in MB.
     pub(crate) peak: f64,
     /// What its threads, those that exist, have spent on CPUs so far.
     pub(crate) cpu: Duration,
@@ -24,9 +25,11 @@ impl Usage {
     /// What the process with this id uses.
     pub(crate) fn of(pid: u32) -> Result<Usage> {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).context("read a process's status")?;
-        let mebibytes =
-            |name| kilobytes(&status, name).with_context(|| format!("no {name}")).map(|kb| kb / MIB);
-        Ok(Usage { resident: mebibytes("VmRSS")?, peak: mebibytes("VmHWM")?, cpu: cpu(pid)? })
+        let megabytes = |name| {
+            let found = kilobytes(&status, name).with_context(|| format!("no {name}"));
+            found.map(|kibibytes| kibibytes / KIBIBYTES_PER_MEGABYTE)
+        };
+        Ok(Usage { resident: megabytes("VmRSS")?, peak: megabytes("VmHWM")?, cpu: cpu(pid)? })
     }
 }
 

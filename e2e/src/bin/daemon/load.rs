@@ -35,6 +35,11 @@ impl Target {
         if self.is_udp { Protocol::Udp } else { Protocol::Tcp }
     }
 
+    /// Who answers a new flow.
+    pub(crate) fn ask(self) -> io::Result<String> {
+        Flow::open(self, PATIENCE).and_then(|mut flow| flow.ask())
+    }
+
     /// Whether somebody answers.
     pub(crate) fn answers(self) -> bool {
         (0..PROBES).any(|_| Flow::open(self, PROBE).and_then(|mut flow| flow.ask()).is_ok())

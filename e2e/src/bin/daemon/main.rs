@@ -6,6 +6,7 @@
 mod command_line;
 mod deployment;
 mod event;
+mod full_sync;
 mod load;
 mod network;
 mod node;
@@ -57,7 +58,8 @@ type Story = Box<dyn FnOnce() -> Result<()> + Send>;
 const PARALLEL: usize = 4;
 
 /// Stories to which the backend does not matter. The long ones first.
-const STORIES: [(&str, Once); 18] = [
+const STORIES: [(&str, Once); 19] = [
+    ("full syncs of many Services under traffic", full_sync::under_traffic),
     ("a Node that never comes", node::never_comes),
     ("a Node that comes late", node::comes_late),
     ("a Node that changes", node::changes),

@@ -1,10 +1,10 @@
-//! EDGE: one request to the kernel by netlink, and its answer.
+//! EDGE: one request to the kernel by netlink, and its answer or the beginning of it.
 //!
 //! Knows nothing of what is asked for: the bytes behind the header are the caller's.
 
 use std::io;
 
-use netlink_packet_core::{NLM_F_ACK, NLM_F_REQUEST, NetlinkBuffer};
+use netlink_packet_core::{NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkBuffer};
 use netlink_sys::{Socket, SocketAddr};
 
 /// Length of `struct nlmsghdr`.
@@ -14,21 +14,34 @@ const ERROR: u16 = 2;
 
 /// Sends a request of a type, and waits until the kernel has done it. Returns what the kernel sent
 /// before its acknowledgement: for a question, the answer without its header; else nothing.
-pub(super) fn request(protocol: isize, kind: u16, payload: &[u8]) -> io::Result<Vec<u8>> {
+pub(crate) fn request(protocol: isize, kind: u16, payload: &[u8]) -> io::Result<Vec<u8>> {
+    answer(&send(protocol, &packet(kind, NLM_F_REQUEST | NLM_F_ACK, payload))?)
+}
+
+/// Asks for all there is of something, and tells the type of the first message of the answer. The rest of it, which may
+/// be long, is never made.
+pub(crate) fn first_of_all(protocol: isize, kind: u16, payload: &[u8]) -> io::Result<u16> {
+    let socket = send(protocol, &packet(kind, NLM_F_REQUEST | NLM_F_DUMP, payload))?;
+    let (bytes, _) = socket.recv_from_full()?;
+    let message = NetlinkBuffer::new_checked(bytes.as_slice()).map_err(io::Error::other)?;
+    if message.message_type() == ERROR { Err(failure(message.payload())) } else { Ok(message.message_type()) }
+}
+
+fn send(protocol: isize, packet: &[u8]) -> io::Result<Socket> {
     let mut socket = Socket::new(protocol)?;
     socket.bind_auto()?;
     socket.connect(&SocketAddr::new(0, 0))?;
-    socket.send(&packet(kind, payload), 0)?;
-    answer(&socket)
+    socket.send(packet, 0)?;
+    Ok(socket)
 }
 
-fn packet(kind: u16, payload: &[u8]) -> Vec<u8> {
+fn packet(kind: u16, flags: u16, payload: &[u8]) -> Vec<u8> {
     let length = HEADER + payload.len();
     let mut bytes = vec![0; length];
     let mut packet = NetlinkBuffer::new(&mut bytes);
     packet.set_length(u32::try_from(length).expect("requests are short"));
     packet.set_message_type(kind);
-    packet.set_flags(NLM_F_REQUEST | NLM_F_ACK);
+    packet.set_flags(flags);
     bytes[HEADER..].copy_from_slice(payload);
     bytes
 }
@@ -43,17 +56,20 @@ fn answer(socket: &Socket) -> io::Result<Vec<u8>> {
             told = payload.to_vec();
             continue;
         }
-        let code = payload.first_chunk().map(|code| i32::from_ne_bytes(*code));
-        return match code {
-            Some(0) => Ok(told),
-            Some(code) => Err(io::Error::from_raw_os_error(-code)),
-            None => Err(io::ErrorKind::UnexpectedEof.into()),
-        };
+        return if payload.first_chunk() == Some(&[0; 4]) { Ok(told) } else { Err(failure(payload)) };
+    }
+}
+
+/// What an [`ERROR`] tells.
+fn failure(payload: &[u8]) -> io::Error {
+    match payload.first_chunk() {
+        Some(code) => io::Error::from_raw_os_error(-i32::from_ne_bytes(*code)),
+        None => io::ErrorKind::UnexpectedEof.into(),
     }
 }
 
 /// An attribute with a text for its value, padded to four bytes.
-pub(super) fn text_attribute(kind: u16, text: &str) -> Vec<u8> {
+pub(crate) fn text_attribute(kind: u16, text: &str) -> Vec<u8> {
     let length = u16::try_from(4 + text.len() + 1).expect("names are short");
     let mut bytes = [length.to_ne_bytes(), kind.to_ne_bytes()].concat();
     bytes.extend_from_slice(text.as_bytes());
@@ -63,7 +79,7 @@ pub(super) fn text_attribute(kind: u16, text: &str) -> Vec<u8> {
 }
 
 /// The value of the first attribute of a kind.
-pub(super) fn find_attribute(mut bytes: &[u8], kind: u16) -> Option<&[u8]> {
+pub(crate) fn find_attribute(mut bytes: &[u8], kind: u16) -> Option<&[u8]> {
     loop {
         let (header, _) = bytes.split_first_chunk::<4>()?;
         let length = usize::from(u16::from_ne_bytes([header[0], header[1]]));
