@@ -93,8 +93,8 @@ fn follow_api(
 ) -> Result<()> {
     let runtime: Runtime = Builder::new_current_thread().enable_all().build().context("can't start tokio")?;
     let server = runtime.block_on(connect)?;
-    if let Some(doubt) = runtime.block_on(server.doubt()) {
-        error!(err = doubt, "The service account is incomplete");
+    for doubt in runtime.block_on(server.doubts()) {
+        error!(err = doubt, "The connection to the API server is not set up as it should be");
     }
     let work = async move {
         let follow = api::follow_only(resources, &server, &node_name, |news| tell(news, &wakes));
@@ -116,6 +116,9 @@ fn observe(seen: Observation<'_>, rest: &RestMetrics) {
         }
         Observation::Unreadable(error) => {
             error!(err = %error, "Can't read the credentials anew; those from before stay in use");
+        }
+        Observation::Waiting(waited) => {
+            warn!(waited = ?waited, "Credentials are not there yet: a credential plugin or a file system is slow");
         }
     }
 }

@@ -19,7 +19,11 @@ mod known;
 mod gathered;
 mod watch;
 
+mod proxy;
+mod stamp;
+
 mod connection;
+mod plugin;
 mod transport;
 
 mod server;

@@ -141,6 +141,7 @@ impl Consumer {
                 match seen {
                     Observation::Exchange(exchange) => told.exchanges.push(exchange.clone()),
                     Observation::Unreadable(error) => told.unreadable.push(error.to_string()),
+                    Observation::Waiting(_) => {}
                 }
             };
             let server = Server::connect(connection, timing, observe).await.unwrap();

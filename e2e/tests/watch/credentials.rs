@@ -3,7 +3,7 @@
 use std::fs;
 
 use data_encoding::BASE64;
-use e2e::apiserver::{Kind, Options};
+use e2e::apiserver::Options;
 use informer::api::{Failure, Timing};
 
 use crate::consumer::{ALL, Consumer, Stage, connection, hurried};
@@ -104,6 +104,38 @@ fn certified() -> Stage {
     Stage::new(Options { wants_certificate: true, token: None, ..Options::default() })
 }
 
+/// Changes the kubeconfig of a stage, and listens with it.
+fn listened_after(stage: &Stage, change: impl Fn(String) -> String) -> Consumer {
+    let kubeconfig = stage.server.write_kubeconfig(stage.folder.path()).unwrap();
+    let text = fs::read_to_string(&kubeconfig).unwrap();
+    fs::write(&kubeconfig, change(text)).unwrap();
+    let consumer = Consumer::start(connection(&kubeconfig), hurried());
+    consumer.until_synced();
+    consumer.until_known(&ALL);
+    consumer
+}
+
+#[test]
+fn empty_options_are_not_set_and_who_trusts_everybody_needs_no_authority() {
+    let stage = Stage::new(Options::default());
+    let authority = format!("certificate-authority: {}", stage.folder.path().join("ca.crt").display());
+    let empty =
+        "certificate-authority: ''\n    certificate-authority-data: ''\n    insecure-skip-tls-verify: true";
+    listened_after(&stage, |text| {
+        assert!(text.contains(&authority) && text.contains("  user:\n"), "{text}");
+        let text = text.replace(&authority, empty);
+        text.replace("  user:\n", "  user:\n    client-certificate: ''\n    client-key: ''\n")
+    });
+}
+
+#[test]
+fn the_token_of_a_file_counts_more_than_one_that_is_given() {
+    let stage = Stage::new(Options::default());
+    let consumer =
+        listened_after(&stage, |text| text.replace("  user:\n", "  user:\n    token: of-nobody\n"));
+    assert!(consumer.told().failures.is_empty(), "{:#?}", consumer.told());
+}
+
 #[test]
 fn a_client_certificate_lets_in_and_rotates() {
     let stage = certified();
@@ -155,28 +187,6 @@ fn without_a_certificate_nobody_is_let_in() {
 }
 
 #[test]
-fn a_credential_plugin_is_asked_for_the_token() {
-    use std::os::unix::fs::PermissionsExt;
-    let stage = Stage::new(Options::default());
-    let kubeconfig = stage.server.write_kubeconfig(stage.folder.path()).unwrap();
-    let plugin = stage.folder.path().join("plugin");
-    let script = r#"#!/bin/sh
-echo '{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {"token": "e2e-token"}}'
-"#;
-    fs::write(&plugin, script).unwrap();
-    fs::set_permissions(&plugin, fs::Permissions::from_mode(0o755)).unwrap();
-    let exec =
-        "exec: {apiVersion: client.authentication.k8s.io/v1, command: ./plugin, interactiveMode: Never}";
-    let text = fs::read_to_string(&kubeconfig).unwrap();
-    let token_file = format!("tokenFile: {}", stage.folder.path().join("token").display());
-    assert!(text.contains(&token_file));
-    fs::write(&kubeconfig, text.replace(&token_file, exec)).unwrap();
-    let consumer = Consumer::start(connection(&kubeconfig), hurried());
-    consumer.until_synced();
-    assert_eq!(stage.server.open_watches(Kind::Service), 1);
-}
-
-#[test]
 fn a_proxy_is_gone_through() {
     let stage = Stage::new(Options::default());
     let kubeconfig = stage.server.write_kubeconfig(stage.folder.path()).unwrap();
@@ -196,6 +206,7 @@ fn a_proxy_is_gone_through() {
         head.to_lowercase().contains("proxy-authorization: basic") && head.contains("dXNlcjpwQHNz"),
         "{head}"
     );
+    assert!(stage.server.seen().iter().all(|seen| seen.is_http2), "with pings, through the tunnel");
 }
 
 #[tokio::test]

@@ -9,9 +9,12 @@ mod objects;
 #[cfg(test)]
 mod proxy;
 
+#[cfg(test)]
 mod credentials;
 mod faults;
 mod lists;
+#[cfg(test)]
+mod plugins;
 #[cfg(test)]
 mod refusals;
 mod versions;

@@ -2,15 +2,20 @@
 //!
 //! Knows nothing of requests. Every file that counts is named, so that a change of it is noticed.
 
+mod kubeconfig;
+
 use std::env;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use hyper_util::client::proxy::matcher::{Intercept, Matcher};
-use kube::config::{AuthInfo, Cluster, KubeConfigOptions, Kubeconfig};
+use hyper_util::client::proxy::matcher::Intercept;
+use kube::config::AuthInfo;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+
+use super::proxy::{self, ProxyError};
+use super::stamp::Stamp;
 
 /// Where the API server is and who asks.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -79,18 +84,24 @@ pub(super) struct Loaded {
     pub(super) config: kube::Config,
     /// Through which to go.
     pub(super) proxy: Option<Intercept>,
-    /// When one of these changes, everything is to be read again.
-    pub(super) files: Vec<PathBuf>,
+    /// When one of these files changes, everything is to be read again.
+    pub(super) stamps: Vec<Stamp>,
     /// What is not as it should be, and can still work.
-    pub(super) doubt: Option<String>,
+    pub(super) doubts: Vec<String>,
+}
+
+impl Loaded {
+    fn new(config: kube::Config, stamps: Vec<Stamp>) -> Self {
+        Self { config, proxy: None, stamps, doubts: Vec::new() }
+    }
 }
 
 /// Reads everything that counts at this moment.
-pub(super) async fn load(connection: &Connection) -> Result<Loaded, ConnectError> {
+pub(super) fn load(connection: &Connection) -> Result<Loaded, ConnectError> {
     let mut loaded = match (&connection.kubeconfig, &connection.master) {
         (None, None) => in_cluster()?,
         (None, Some(master)) => anonymous(master)?,
-        (Some(path), master) => from_kubeconfig(path, master.as_deref()).await?,
+        (Some(path), master) => from_kubeconfig(path, master.as_deref())?,
     };
     let config = &mut loaded.config;
     // A try again is ours to decide on, and to tell of.
@@ -98,73 +109,35 @@ pub(super) async fn load(connection: &Connection) -> Result<Loaded, ConnectError
     if let Ok(user_agent) = connection.user_agent.parse() {
         config.headers.push((http::header::USER_AGENT, user_agent));
     }
-    if config.cluster_url.scheme_str() == Some("http") {
+    if config.cluster_url.scheme_str() == Some("http") || config.accept_invalid_certs {
         // Else the roots of the system are looked for, which an image may lack.
         config.root_cert.get_or_insert_default();
+    }
+    if loaded.proxy.is_none() {
+        match proxy::of_environment(|name| env::var(name).ok(), &loaded.config.cluster_url) {
+            Ok(proxy) => loaded.proxy = proxy,
+            Err(error @ ProxyError::NoUrl { .. }) => loaded.doubts.push(format!("{error}; none is used")),
+            Err(error) => return Err(ConnectError::Setup(error.to_string())),
+        }
     }
     Ok(loaded)
 }
 
 /// Nothing but an address.
 fn anonymous(master: &str) -> Result<Loaded, ConnectError> {
-    let config = kube::Config::new(url(master, "http")?);
-    let proxy = proxy_of_environment(&config.cluster_url);
-    Ok(Loaded { config, proxy, files: Vec::new(), doubt: None })
+    Ok(Loaded::new(kube::Config::new(url(master, "http")?), Vec::new()))
 }
 
-async fn from_kubeconfig(path: &Path, master: Option<&str>) -> Result<Loaded, ConnectError> {
+fn from_kubeconfig(path: &Path, master: Option<&str>) -> Result<Loaded, ConnectError> {
     fs::metadata(path).map_err(|source| ConnectError::Missing { path: path.to_owned(), source })?;
-    let mut kubeconfig = Kubeconfig::read_from(path)?;
-    let is_empty = kubeconfig.clusters.is_empty()
-        && kubeconfig.contexts.is_empty()
-        && kubeconfig.auth_infos.is_empty()
-        && kubeconfig.current_context.as_ref().is_none_or(String::is_empty);
-    let kubeconfig_file = path.to_owned();
-    if is_empty {
-        let mut loaded = match master {
-            Some(master) => anonymous(master)?,
-            None => in_cluster()?,
-        };
-        loaded.files.push(kubeconfig_file);
+    let stamp = Stamp::of(path);
+    if let Some(loaded) = kubeconfig::load(path, stamp.clone(), master)? {
         return Ok(loaded);
     }
-    if let Some(master) = master {
-        for cluster in kubeconfig.clusters.iter_mut().filter_map(|named| named.cluster.as_mut()) {
-            let has_tls = cluster.certificate_authority.is_some()
-                || cluster.certificate_authority_data.is_some()
-                || cluster.insecure_skip_tls_verify.unwrap_or_default();
-            let scheme = if has_tls { "https" } else { "http" };
-            cluster.server = Some(url(master, scheme)?.to_string());
-        }
-    }
-    let (cluster, user) = current(&kubeconfig);
-    let mut files = vec![kubeconfig_file];
-    let named =
-        [&cluster.certificate_authority, &user.client_certificate, &user.client_key, &user.token_file];
-    files.extend(named.into_iter().flatten().filter(|path| !path.is_empty()).map(PathBuf::from));
-    let mut config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
-    let proxy = match cluster.proxy_url.filter(|url| !url.is_empty()) {
-        Some(proxy) => {
-            url(&proxy, "http")?;
-            Matcher::builder().all(proxy).build().intercept(&config.cluster_url)
-        }
-        None => proxy_of_environment(&config.cluster_url),
-    };
-    read_token(&mut config.auth_info)?;
-    Ok(Loaded { config, proxy, files, doubt: None })
-}
-
-/// The cluster and the user of the current context, as far as they are there.
-fn current(kubeconfig: &Kubeconfig) -> (Cluster, AuthInfo) {
-    let name = kubeconfig.current_context.as_deref().unwrap_or_default();
-    let context = kubeconfig.contexts.iter().find(|named| named.name == name);
-    let context = context.and_then(|named| named.context.clone()).unwrap_or_default();
-    let cluster = kubeconfig.clusters.iter().find(|named| named.name == context.cluster);
-    let user = kubeconfig.auth_infos.iter().find(|named| Some(&named.name) == context.user.as_ref());
-    (
-        cluster.and_then(|named| named.cluster.clone()).unwrap_or_default(),
-        user.and_then(|named| named.auth_info.clone()).unwrap_or_default(),
-    )
+    // An empty one is as good as none.
+    let mut loaded = master.map_or_else(in_cluster, anonymous)?;
+    loaded.stamps.push(stamp);
+    Ok(loaded)
 }
 
 /// Where the kubelet puts what a Pod needs.
@@ -175,39 +148,51 @@ fn in_cluster() -> Result<Loaded, ConnectError> {
     let host = variable("KUBERNETES_SERVICE_HOST").ok_or(ConnectError::NotInCluster)?;
     let port = variable("KUBERNETES_SERVICE_PORT").ok_or(ConnectError::NotInCluster)?;
     let host = if host.contains(':') { format!("[{host}]") } else { host };
-    let mut config = kube::Config::new(url(&format!("https://{host}:{port}"), "https")?);
+    let config = kube::Config::new(url(&format!("https://{host}:{port}"), "https")?);
     let [token, ca] = ["token", "ca.crt"].map(|name| Path::new(SERVICE_ACCOUNT).join(name));
-    config.auth_info.token_file = Some(token.display().to_string());
-    read_token(&mut config.auth_info)?;
-    let certificates = certificates(&ca);
-    let doubt = certificates
-        .as_ref()
-        .err()
-        .map(|error| format!("{}: {error}; the authorities of the system are trusted instead", ca.display()));
-    config.root_cert = certificates.ok();
-    let proxy = proxy_of_environment(&config.cluster_url);
-    Ok(Loaded { config, proxy, files: vec![token, ca], doubt })
+    let mut loaded = Loaded::new(config, vec![Stamp::of(&token), Stamp::of(&ca)]);
+    loaded.config.auth_info.token_file = Some(token.display().to_string());
+    loaded.doubts.extend(read_token(&mut loaded.config.auth_info)?);
+    match fs::read(&ca).map_err(|error| reason(&error)).and_then(|pem| certificates(&pem)) {
+        Ok(certificates) => loaded.config.root_cert = Some(certificates),
+        Err(error) => loaded
+            .doubts
+            .push(format!("{}: {error}; the authorities of the system are trusted instead", ca.display())),
+    }
+    Ok(loaded)
 }
 
-fn certificates(path: &Path) -> Result<Vec<Vec<u8>>, rustls::pki_types::pem::Error> {
-    CertificateDer::pem_file_iter(path)?.map(|one| one.map(|certificate| certificate.to_vec())).collect()
+/// At least one certificate: a file without any would let nobody be trusted.
+fn certificates(pem: &[u8]) -> Result<Vec<Vec<u8>>, String> {
+    let certificates: Result<Vec<_>, _> =
+        CertificateDer::pem_slice_iter(pem).map(|one| one.map(|certificate| certificate.to_vec())).collect();
+    let certificates = certificates.map_err(|error| error.to_string())?;
+    if certificates.is_empty() { Err("holds no certificate".to_owned()) } else { Ok(certificates) }
 }
 
-/// The token in the file, if one is named and none is given: a token ends before blanks and line
-/// ends, which editors add.
-fn read_token(user: &mut AuthInfo) -> Result<(), ConnectError> {
-    let Some(path) = user.token_file.take().filter(|path| user.token.is_none() && !path.is_empty()) else {
-        return Ok(());
+/// The token in the file, if one is named: it counts more than one that is given, which is for as long as
+/// there is no file. Gives the doubt that comes of that.
+fn read_token(user: &mut AuthInfo) -> Result<Option<String>, ConnectError> {
+    let Some(path) = user.token_file.take() else { return Ok(None) };
+    match token_in(PathBuf::from(path)) {
+        Ok(token) => user.token = Some(token.into()),
+        Err(error) if user.token.is_some() => return Ok(Some(format!("{error}; token is used instead"))),
+        Err(error) => return Err(error),
+    }
+    Ok(None)
+}
+
+/// A token ends before blanks and line ends, which editors add.
+fn token_in(path: PathBuf) -> Result<String, ConnectError> {
+    let token = match fs::read_to_string(&path) {
+        Ok(token) => token.trim().to_owned(),
+        Err(source) => return Err(ConnectError::Unreadable { path, source }),
     };
-    let path = PathBuf::from(path);
-    let token = fs::read_to_string(&path)
-        .map_err(|source| ConnectError::Unreadable { path: path.clone(), source })?;
-    if token.trim().is_empty() {
+    if token.is_empty() {
         let source = io::Error::other("holds no token");
         return Err(ConnectError::Unreadable { path, source });
     }
-    user.token = Some(token.trim().to_owned().into());
-    Ok(())
+    Ok(token)
 }
 
 fn url(text: &str, scheme: &str) -> Result<http::Uri, ConnectError> {
@@ -215,11 +200,4 @@ fn url(text: &str, scheme: &str) -> Result<http::Uri, ConnectError> {
     complete
         .parse()
         .map_err(|error: http::uri::InvalidUri| ConnectError::Url(text.to_owned(), error.to_string()))
-}
-
-/// `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`; this machine itself needs none.
-fn proxy_of_environment(server: &http::Uri) -> Option<Intercept> {
-    let host = server.host().unwrap_or_default().trim_matches(['[', ']']);
-    let is_loopback = host.parse().map_or(host == "localhost", |ip: std::net::IpAddr| ip.is_loopback());
-    if is_loopback { None } else { Matcher::from_env().intercept(server) }
 }

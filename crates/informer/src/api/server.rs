@@ -5,11 +5,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "an edge: it measures answers and waits its turn")]
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use http::header::{ACCEPT, RETRY_AFTER};
@@ -17,11 +14,14 @@ use http::{HeaderMap, Method, Request, Version};
 use http_body_util::BodyExt;
 use kube::Client;
 use kube::client::Body;
+use tokio::task::JoinHandle;
 
 use super::bucket::Bucket;
-use super::connection::{self, ConnectError, Connection};
+use super::connection::{self, ConnectError, Connection, Loaded};
 use super::event::Status;
 use super::failure::Failure;
+use super::plugin;
+use super::stamp::Stamp;
 use super::timing::Timing;
 use super::transport;
 
@@ -53,6 +53,9 @@ pub enum Observation<'a> {
     Exchange(&'a Exchange),
     /// Certificates or tokens have changed and cannot be read; those from before stay in use.
     Unreadable(&'a ConnectError),
+    /// Credentials are not complete after so long: a plugin or a file system takes its time, and nothing can be asked
+    /// before.
+    Waiting(Duration),
 }
 
 /// The API server, as one client sees it. Clones share connections and limits.
@@ -74,14 +77,19 @@ struct Live {
     client: Client,
     /// `name:port` of the server.
     host: String,
-    stamps: Vec<(PathBuf, Option<Stamp>)>,
-    doubt: Option<String>,
-    /// The server did not accept the credentials.
+    stamps: Vec<Stamp>,
+    /// Until when the credentials are good, if they say so.
+    expires: Option<SystemTime>,
+    doubts: Vec<String>,
+    /// The server did not accept the credentials, or there are none.
     is_refused: bool,
+    /// The one who takes over, as soon as its credentials are complete. It is waited for however long that
+    /// takes: a plugin that hangs is not started again and again.
+    next: Option<JoinHandle<Result<Live, ConnectError>>>,
 }
 
-/// Device, inode, size and time of a file.
-type Stamp = (u64, u64, u64, i64, i64);
+/// After so long it is said that credentials are waited for.
+const LONG_WAIT: Duration = Duration::from_secs(10);
 
 /// The longest answer that is read as a whole, in bytes.
 const LONGEST_ANSWER: usize = 4 << 20;
@@ -104,17 +112,25 @@ impl Server {
         if connection.qps > 0.0 && connection.burst == 0 {
             return Err(ConnectError::NoBurst);
         }
-        let live = Live::new(connection.clone(), timing.clone()).await?;
+        let mut next = Live::start(connection.clone(), timing.clone());
+        let live = match tokio::time::timeout(LONG_WAIT, &mut next).await {
+            Ok(made) => made,
+            Err(_) => {
+                observe(Observation::Waiting(LONG_WAIT));
+                next.await
+            }
+        };
+        let live = joined(live)?;
         let bucket = Bucket::new(connection.qps, connection.burst, Instant::now()).map(Mutex::new);
         let live = tokio::sync::Mutex::new(live);
         let observe = Box::new(observe);
         Ok(Self { shared: Arc::new(Shared { connection, timing, observe, bucket, live }) })
     }
 
-    /// What is not as it should be with the files that were read last, and can still work: a Pod's service account without
-    /// certificate authority.
-    pub async fn doubt(&self) -> Option<String> {
-        self.shared.live.lock().await.doubt.clone()
+    /// What is not as it should be with what was read last, and can still work: a Pod's service account without
+    /// certificate authority, a variable that names no proxy.
+    pub async fn doubts(&self) -> Vec<String> {
+        self.shared.live.lock().await.doubts.clone()
     }
 
     /// Sends a request with a path for its URI and reads the whole answer, for what is small.
@@ -166,6 +182,9 @@ impl Server {
         let sent =
             tokio::time::timeout(self.shared.timing.answer, client.send(request.map(Body::from))).await;
         let answer = sent.map_err(|_| Failure::Silent(self.shared.timing.answer))?;
+        if answer.as_ref().is_err_and(lacks_credentials) {
+            self.shared.live.lock().await.is_refused = true;
+        }
         let answer = answer.map_err(|error| Failure::Unreachable(transport::with_causes(&error)))?;
         let (head, body) = answer.into_parts();
         running.exchange.code = Some(head.status.as_u16());
@@ -187,9 +206,13 @@ impl Server {
     /// The client with the credentials of this moment. Should those be half written, the one before.
     async fn client(&self) -> (Client, String) {
         let mut live = self.shared.live.lock().await;
-        if live.is_stale() {
+        if live.next.is_some() || live.is_stale() {
             let Shared { connection, timing, .. } = &*self.shared;
-            match Live::new(connection.clone(), timing.clone()).await {
+            // Who gives up waiting leaves it to the next request.
+            let next = live.next.get_or_insert_with(|| Live::start(connection.clone(), timing.clone()));
+            let made = joined(next.await);
+            live.next = None;
+            match made {
                 Ok(new) => *live = new,
                 Err(error) => (self.shared.observe)(Observation::Unreadable(&error)),
             }
@@ -265,29 +288,34 @@ impl Drop for Running {
 
 impl Live {
     /// Off the runtime's thread, as it reads files and runs credential plugins.
-    async fn new(connection: Connection, timing: Timing) -> Result<Self, ConnectError> {
-        let make = move || {
-            let runtime = tokio::runtime::Handle::current();
-            let loaded = runtime.block_on(connection::load(&connection))?;
-            let stamps = loaded.files.iter().map(|path| (path.clone(), stamp(path))).collect();
+    fn start(connection: Connection, timing: Timing) -> JoinHandle<Result<Self, ConnectError>> {
+        tokio::task::spawn_blocking(move || {
+            let mut loaded = connection::load(&connection)?;
+            let expires = plugin::ask(&mut loaded.config.auth_info)?;
             let client = transport::client(&loaded, &timing)?;
             let url = &loaded.config.cluster_url;
             let port = url.port_u16().unwrap_or(if url.scheme_str() == Some("http") { 80 } else { 443 });
             let host = format!("{}:{port}", url.host().unwrap_or_default());
-            Ok(Self { client, host, stamps, doubt: loaded.doubt, is_refused: false })
-        };
-        let made = tokio::task::spawn_blocking(make).await;
-        made.map_err(|error| ConnectError::Setup(error.to_string()))?
+            let Loaded { stamps, doubts, .. } = loaded;
+            Ok(Self { client, host, stamps, expires, doubts, is_refused: false, next: None })
+        })
     }
 
     fn is_stale(&self) -> bool {
-        self.is_refused || self.stamps.iter().any(|(path, known)| stamp(path) != *known)
+        self.is_refused
+            || self.expires.is_some_and(|expires| expires <= SystemTime::now())
+            || self.stamps.iter().any(Stamp::is_outdated)
     }
 }
 
-fn stamp(path: &PathBuf) -> Option<Stamp> {
-    let metadata = fs::metadata(path).ok()?;
-    Some((metadata.dev(), metadata.ino(), metadata.size(), metadata.mtime(), metadata.mtime_nsec()))
+fn joined(made: Result<Result<Live, ConnectError>, tokio::task::JoinError>) -> Result<Live, ConnectError> {
+    made.map_err(|error| ConnectError::Setup(error.to_string()))?
+}
+
+/// Whether a request was not even sent for want of credentials, as those of `auth-provider`.
+fn lacks_credentials(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Auth(_))
+        || matches!(error, kube::Error::Service(error) if error.is::<kube::client::AuthError>())
 }
 
 fn retry_after(headers: &HeaderMap) -> Option<u64> {

@@ -21,7 +21,9 @@ pub struct Timing {
     /// Until an answer begins.
     pub answer: Duration,
     /// Between two bytes of an answer that is not expected to pause: a list, the beginning of a
-    /// watch, and any watch without pings, as over HTTP/1, which gets a bookmark about every minute.
+    /// watch, and any watch without pings, as over HTTP/1, which gets a bookmark about every minute: less than
+    /// that would take silence for death. A tunnel through a proxy has HTTP/2 with pings inside, unless
+    /// `versions` forbids it.
     pub silence: Duration,
     /// How to ask for everything there is.
     pub initial: Initial,

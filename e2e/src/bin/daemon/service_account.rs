@@ -61,7 +61,7 @@ pub(crate) fn is_incomplete() -> Result<()> {
     let system = stage.folder.path().join("ca.crt");
     stage.run(&in_pod(&stage, &account, &[("SSL_CERT_FILE", system.display().to_string())])?)?;
     let served = serves(&stage, 11).and_then(|()| {
-        stage.says("\"The service account is incomplete\" err=\"/var/run/secrets/kubernetes.io/serviceaccount/ca.crt: ", 1)
+        stage.says("\"The connection to the API server is not set up as it should be\" err=\"/var/run/secrets/kubernetes.io/serviceaccount/ca.crt: ", 1)
     });
     stage.explained(served)?;
     stage.stop()?;
