@@ -19,6 +19,8 @@ pub(crate) struct Usage {
     pub(crate) peak: f64,
     /// What its threads, those that exist, have spent on CPUs so far.
     pub(crate) cpu: Duration,
+    /// What all of its threads have, also those that ended; in hundredths of a second.
+    pub(crate) cpu_of_all: Duration,
 }
 
 impl Usage {
@@ -29,7 +31,12 @@ impl Usage {
             let found = kilobytes(&status, name).with_context(|| format!("no {name}"));
             found.map(|kibibytes| kibibytes / KIBIBYTES_PER_MEGABYTE)
         };
-        Ok(Usage { resident: megabytes("VmRSS")?, peak: megabytes("VmHWM")?, cpu: cpu(pid)? })
+        Ok(Usage {
+            resident: megabytes("VmRSS")?,
+            peak: megabytes("VmHWM")?,
+            cpu: cpu(pid)?,
+            cpu_of_all: cpu_of_all(pid)?,
+        })
     }
 }
 
@@ -50,6 +57,19 @@ fn cpu(pid: u32) -> Result<Duration> {
     Ok(Duration::from_nanos(total))
 }
 
+fn cpu_of_all(pid: u32) -> Result<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).context("read a process's stat")?;
+    let hundredths = hundredths(&stat).context("a process's stat without times")?;
+    Ok(Duration::from_millis(10 * hundredths))
+}
+
+/// The 14th and 15th field: time in user mode and in the kernel. The second one, a name, may hold blanks.
+fn hundredths(stat: &str) -> Option<u64> {
+    let (_, rest) = stat.rsplit_once(") ")?;
+    let mut times = rest.split(' ').skip(11).map(|field| field.parse::<u64>().ok());
+    Some(times.next()?? + times.next()??)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,6 +78,13 @@ mod tests {
     fn this_process_uses_something() {
         let usage = Usage::of(std::process::id()).unwrap();
         assert!(usage.resident > 0.0 && usage.peak >= usage.resident && usage.cpu > Duration::ZERO);
+    }
+
+    #[test]
+    fn times_are_found_behind_a_name_with_blanks() {
+        let stat = "17 (full) sync) S 1 17 17 0 -1 4194560 9 0 0 0 250 31 7 8 20 0 9 0 1 2 3\n";
+        assert_eq!(hundredths(stat), Some(281));
+        assert_eq!(hundredths("17 (name) S 1"), None);
     }
 
     #[test]
