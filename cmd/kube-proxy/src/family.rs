@@ -16,7 +16,7 @@ use proxier::family::Family;
 use proxier::host;
 use proxier::loss::Loss;
 use proxier::option::Host;
-use proxier::plan::Layout;
+use proxier::plan::{Attempt, Layout};
 use proxier::proxier::{Glimpse, Kind, Proxier, Report};
 use proxier::tables::{Tables, TablesError};
 use proxier::world::Dirty;
@@ -259,8 +259,9 @@ impl<T: Tables + Send> FamilySync<T> {
         if self.guard.since().is_some() {
             self.tables.look_anew();
         }
-        let family = self.proxier.world().family();
-        let mut tables = Timed::new(&mut self.tables, family, self.flows.as_deref(), clock);
+        let (family, metrics) = (self.proxier.world().family(), &self.outlook.metrics);
+        let attempted = |attempt: &Attempt| metrics.restoring(attempt);
+        let mut tables = Timed::new(&mut self.tables, family, self.flows.as_deref(), clock, &attempted);
         let mut sync = || self.proxier.sync(&mut tables, &self.host, begin);
         let result = match kind {
             Kind::Full => aside(sync),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use conntrack::worker::Worker;
 use proxier::family::Family;
 use proxier::jump::Jump;
-use proxier::plan::{Found, Layout};
+use proxier::plan::{Attempt, Found, Layout};
 use proxier::tables::{Tables, TablesError};
 use tracing::info;
 
@@ -46,6 +46,8 @@ pub(crate) struct Timed<'a, T> {
     family: Family,
     flows: Option<&'a Worker>,
     clock: fn() -> Instant,
+    /// Hears of each restore before it happens.
+    attempted: &'a (dyn Fn(&Attempt) + Sync),
     pub(crate) phases: Phases,
 }
 
@@ -56,8 +58,9 @@ impl<'a, T: Tables> Timed<'a, T> {
         family: Family,
         flows: Option<&'a Worker>,
         clock: fn() -> Instant,
+        attempted: &'a (dyn Fn(&Attempt) + Sync),
     ) -> Self {
-        Self { tables, family, flows, clock, phases: Phases::default() }
+        Self { tables, family, flows, clock, attempted, phases: Phases::default() }
     }
 
     /// Does it, and tells how long it took.
@@ -85,6 +88,10 @@ impl<T: Tables> Tables for Timed<'_, T> {
 
     fn layout(&self) -> Layout {
         self.tables.layout()
+    }
+
+    fn attempt(&mut self, attempt: &Attempt) {
+        (self.attempted)(attempt);
     }
 
     fn restore(&mut self, input: &[u8]) -> Result<(), TablesError> {
@@ -148,7 +155,7 @@ mod tests {
     #[test]
     fn each_call_counts_for_its_phase() {
         let mut fake = FakeTables::new(Layout::Single);
-        let mut tables = Timed::new(&mut fake, Family::V4, None, clock);
+        let mut tables = Timed::new(&mut fake, Family::V4, None, clock, &|_| ());
         let begin = clock();
         tables.look().unwrap();
         tables.restore(b"*nat\nCOMMIT\n").unwrap();

@@ -119,7 +119,31 @@ impl Transaction {
     }
 }
 
+/// One run of iptables-restore that is about to happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// What its text contains.
+    pub written: Counts,
+    /// Rules that the filter table will hold in all if it succeeds.
+    pub filter_rules: usize,
+    /// Rules that the nat table will hold in all if it succeeds.
+    pub nat_rules: usize,
+}
+
 impl Applied {
+    /// What a transaction, planned against this state, tries.
+    pub fn attempt(&self, transaction: &Transaction) -> Attempt {
+        let totals = match self {
+            Self::Known(installed) => installed.totals_after(transaction),
+            Self::Found(_) => Installed::default().totals_after(transaction),
+        };
+        Attempt {
+            written: transaction.counts,
+            filter_rules: transaction.fixed.rules(Table::Filter) + totals.filter_rules,
+            nat_rules: transaction.fixed.rules(Table::Nat) + totals.nat_rules,
+        }
+    }
+
     /// What is there once a transaction, planned against this state, succeeded.
     pub fn commit(self, transaction: Transaction) -> Installed {
         let mut installed = match self {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::chain::Table;
 use crate::jump::Jump;
-use crate::plan::{Found, Layout, Unreadable};
+use crate::plan::{Attempt, Found, Layout, Unreadable};
 
 /// The tables of one family.
 pub trait Tables {
@@ -35,6 +35,9 @@ pub trait Tables {
     /// Feeds a text to iptables-restore. Each table of it is applied as a whole or not at all;
     /// after an error some tables may have been applied.
     fn restore(&mut self, input: &[u8]) -> Result<(), TablesError>;
+
+    /// A restore comes next, unless its input is found wanting before. Who keeps no count of them need not listen.
+    fn attempt(&mut self, _attempt: &Attempt) {}
 
     /// Whether a restore of these tables was done by the process of this id, not long ago. Tables that no process
     /// restores keep to the answer no.

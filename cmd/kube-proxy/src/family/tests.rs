@@ -53,6 +53,7 @@ fn now() -> Instant {
 struct Stage {
     family: FamilySync<FakeTables>,
     manifests: Manifests,
+    registry: Registry,
 }
 
 impl Stage {
@@ -69,13 +70,15 @@ impl Stage {
     fn idle(layout: Layout) -> Self {
         let proxier = Proxier::new(World::new(Family::V4, "n"), options(), SYNC_PERIOD);
         let tables = FakeTables::new(layout);
-        let mut family = FamilySync::new(proxier, tables, Duration::ZERO, SYNC_PERIOD, None, outlook());
+        let registry = Registry::new();
+        let outlook = outlook(&registry);
+        let mut family = FamilySync::new(proxier, tables, Duration::ZERO, SYNC_PERIOD, None, outlook);
         // Nothing of the host that runs the test is looked at or changed.
         family.host_look = HostLook { addresses: || Ok(Vec::new()), ensure_counters: |_| () };
         if layout == Layout::Blocks {
             family.listen();
         }
-        Self { family, manifests: Manifests::default() }
+        Self { family, manifests: Manifests::default(), registry }
     }
 
     fn put(&mut self, manifest: &str) {
@@ -106,6 +109,20 @@ impl Stage {
         &mut self.family.tables
     }
 
+    /// The rules there are in all, and those written last, in nat and filter, as the metrics tell.
+    fn counted(&self) -> [Option<f64>; 4] {
+        let families = self.registry.gather();
+        let gauge = |name: &str, table: &str| {
+            let name = format!("kubeproxy_sync_proxy_rules_iptables_{name}");
+            let family = families.iter().find(|family| family.name() == name)?;
+            let of_table = |metric: &&prometheus::proto::Metric| {
+                metric.get_label().iter().any(|label| label.value() == table)
+            };
+            Some(family.get_metric().iter().find(of_table)?.get_gauge().get_value())
+        };
+        [gauge("total", "nat"), gauge("total", "filter"), gauge("last", "nat"), gauge("last", "filter")]
+    }
+
     /// A rule of a chain of a service port gives way to one of somebody else.
     fn swap_rule(&mut self) {
         let nat = self.tables().tables.get_mut(&Table::Nat).unwrap();
@@ -128,11 +145,11 @@ fn options() -> Options {
     }
 }
 
-fn outlook() -> Outlook {
+fn outlook(registry: &Registry) -> Outlook {
     let config =
         config::decode("apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n");
     let config = config.unwrap().config.check().unwrap();
-    let metrics = Metrics::new(&Registry::new(), &Build::of("v1.36.0"), &config.gates).unwrap();
+    let metrics = Metrics::new(registry, &Build::of("v1.36.0"), &config.gates).unwrap();
     let (events, _nobody_posts) = Events::new(Reporter::new("n", "host"));
     Outlook {
         metrics: metrics.of_family(Family::V4, Timestamp::now()),
@@ -150,6 +167,31 @@ fn a_first_sync_that_fails_is_tried_again_without_any_change() {
     stage.live(SOON);
     assert_eq!(stage.tables().failures, 0);
     assert!(stage.tables().save().contains("--to-destination 10.244.0.1:8080"));
+}
+
+#[test]
+fn rules_are_counted_before_they_are_written() {
+    let mut first = Stage::idle(Layout::Blocks);
+    assert_eq!(first.counted(), [None; 4]);
+    first.tables().failures = 1;
+    first.put(SERVICE);
+    assert_eq!(first.tables().failures, 0, "the first try has failed");
+    let tried = first.counted();
+    assert!(tried.iter().all(|count| *count > Some(0.0)), "{tried:?}");
+    assert_eq!(tried[..2], tried[2..], "all was to be written");
+    first.live(SOON);
+    assert_eq!(first.counted(), tried, "the second try was the same, and succeeded");
+
+    let mut stage = Stage::new(Layout::Blocks);
+    stage.tables().failures = 1;
+    stage.put(
+        &SERVICE
+            .replace("endpoints: [", "endpoints: [{addresses: ['10.244.0.2'], conditions: {ready: true}}, "),
+    );
+    let failed = stage.counted();
+    assert!(failed[0] > tried[0] && failed[1] == tried[1] && failed[2] < failed[0], "{failed:?}");
+    stage.live(SOON);
+    assert_eq!(stage.counted()[..2], failed[..2], "what was tried is there in the end");
 }
 
 #[test]

@@ -27,7 +27,7 @@ impl ConntrackMetrics {
         Ok(Self {
             durations: register.histograms(
                 "kubeproxy_conntrack_reconciler_sync_duration_seconds",
-                "[ALPHA] Seconds that passes over the conntrack table took",
+                "[ALPHA] Seconds that completed passes over the conntrack table took",
                 FAMILY,
                 bucket::sync(),
             )?,
@@ -71,7 +71,9 @@ impl ConntrackMetrics {
         if findings.end == End::Stopped {
             return;
         }
-        self.durations.with_label_values(&[&family]).observe(findings.duration.as_secs_f64());
+        if is_completed(&findings.end) {
+            self.durations.with_label_values(&[&family]).observe(findings.duration.as_secs_f64());
+        }
         // An entry that is gone is as good as deleted.
         let deleted = u64::try_from(findings.deleted() + findings.gone()).expect("entries fit in memory");
         self.deleted.with_label_values(&[&family]).inc_by(deleted);
@@ -80,6 +82,14 @@ impl ConntrackMetrics {
         if let Some(reason) = failure(&findings.end) {
             self.failures.with_label_values(&[reason, &family]).inc();
         }
+    }
+}
+
+/// Whether the table was listed to the end and every stale entry was tried: upstream measures no other pass.
+fn is_completed(end: &End) -> bool {
+    match end {
+        End::Complete | End::Busy => true,
+        End::Stopped | End::Overtaken | End::Doubtful | End::Failed(_) => false,
     }
 }
 

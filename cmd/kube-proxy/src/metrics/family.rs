@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use proxier::endpoint;
 use proxier::family::Family;
 use proxier::loss::Loss;
+use proxier::plan::Attempt;
 use proxier::proxier::{Kind, Report};
 
 use super::sync::SyncMetrics;
@@ -102,6 +103,19 @@ impl FamilyMetrics {
         seconds.inc_by((waited.as_secs_f64() - seconds.get()).max(0.0));
     }
 
+    /// Rules are about to be given to iptables-restore, whatever becomes of it.
+    pub(crate) fn restoring(&self, attempt: &Attempt) {
+        let rules = &self.metrics.rules;
+        for (gauges, table, count) in [
+            (&rules.total, "filter", attempt.filter_rules),
+            (&rules.total, "nat", attempt.nat_rules),
+            (&rules.last, "filter", attempt.written.filter_rules),
+            (&rules.last, "nat", attempt.written.nat_rules),
+        ] {
+            gauges.with_label_values(&[table, &self.label]).set(number(count));
+        }
+    }
+
     /// A sync succeeded, which took `elapsed`.
     pub(crate) fn sync_succeeded(
         &mut self,
@@ -161,11 +175,9 @@ impl FamilyMetrics {
 
     fn record_rules(&self, report: &Report) {
         let rules = &self.metrics.rules;
+        let Report { written, filter_rules, nat_rules, .. } = *report;
+        self.restoring(&Attempt { written, filter_rules, nat_rules });
         for (gauges, by, count) in [
-            (&rules.total, "filter", report.filter_rules),
-            (&rules.total, "nat", report.nat_rules),
-            (&rules.last, "filter", report.written.filter_rules),
-            (&rules.last, "nat", report.written.nat_rules),
             (&rules.no_local_endpoints, "internal", report.no_local_endpoints_internal),
             (&rules.no_local_endpoints, "external", report.no_local_endpoints_external),
         ] {

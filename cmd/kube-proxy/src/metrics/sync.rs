@@ -202,7 +202,7 @@ impl Changes {
         Ok(Self {
             services: register.counter(
                 "kubeproxy_sync_proxy_rules_service_changes_total",
-                "[ALPHA] Changes of Services, counted once per IP family",
+                "[ALPHA] Changes of Services, counted once per IP family; not what upstream counts again every configSyncPeriod",
             )?,
             services_pending: register.gauge(
                 "kubeproxy_sync_proxy_rules_service_changes_pending",
@@ -210,7 +210,7 @@ impl Changes {
             )?,
             endpoints: register.counter(
                 "kubeproxy_sync_proxy_rules_endpoint_changes_total",
-                "[ALPHA] Changes of EndpointSlices",
+                "[ALPHA] Changes of EndpointSlices; not what upstream counts again every configSyncPeriod",
             )?,
             endpoints_pending: register.gauge(
                 "kubeproxy_sync_proxy_rules_endpoint_changes_pending",

@@ -223,8 +223,8 @@ fn passes_over_conntrack_are_counted_by_end() {
     check(
         &registry,
         &[
-            r#"kubeproxy_conntrack_reconciler_sync_duration_seconds_count{ip_family="IPv4"} 7"#,
-            r#"kubeproxy_conntrack_reconciler_sync_duration_seconds_sum{ip_family="IPv4"} 1.75"#,
+            r#"kubeproxy_conntrack_reconciler_sync_duration_seconds_count{ip_family="IPv4"} 2"#,
+            r#"kubeproxy_conntrack_reconciler_sync_duration_seconds_sum{ip_family="IPv4"} 0.5"#,
             r#"kubeproxy_conntrack_reconciler_deleted_entries_total{ip_family="IPv4"} 14"#,
             r#"kubeproxy_conntrack_entries_seen_total{ip_family="IPv4"} 35"#,
             r#"kubeproxy_conntrack_passes_total{cause="hourly",ip_family="IPv4"} 7"#,

@@ -10,7 +10,7 @@ use crate::ruleset::{Placed, Ruleset};
 use crate::service::ServicePortName;
 use crate::text;
 
-use super::{SharedChain, lines};
+use super::{SharedChain, Transaction, lines};
 
 /// The rules of one family as they were written.
 #[derive(Clone, Debug, Default)]
@@ -25,9 +25,9 @@ pub struct Installed {
 
 /// Sums over all service ports, kept up to date so that a small change does not have to visit them all.
 #[derive(Clone, Copy, Debug, Default)]
-struct Totals {
-    filter_rules: usize,
-    nat_rules: usize,
+pub(super) struct Totals {
+    pub(super) filter_rules: usize,
+    pub(super) nat_rules: usize,
     unreachable_internally: usize,
     unreachable_externally: usize,
 }
@@ -74,8 +74,7 @@ impl Installed {
 
     /// How many rules a table holds.
     pub fn rules(&self, table: Table) -> usize {
-        let fixed = self.fixed.0.iter().filter(|((of, _), _)| *of == table);
-        let fixed: usize = fixed.map(|(_, text)| lines(&text.head).count() + lines(&text.tail).count()).sum();
+        let fixed = self.fixed.rules(table);
         match table {
             Table::Nat => fixed + self.totals.nat_rules,
             Table::Filter | Table::Mangle => fixed + self.totals.filter_rules,
@@ -103,6 +102,16 @@ impl Installed {
             reordered: self.reordered.clone(),
             totals: self.totals,
         }
+    }
+
+    /// The sums once a transaction succeeded.
+    pub(super) fn totals_after(&self, transaction: &Transaction) -> Totals {
+        let mut totals = self.totals;
+        let gone = transaction.gone.iter().filter(|name| !transaction.ports.contains_key(name));
+        let replaced = transaction.ports.keys().chain(gone);
+        replaced.filter_map(|name| self.ports.get(name)).for_each(|port| totals.subtract(port));
+        transaction.ports.values().for_each(|port| totals.add(port));
+        totals
     }
 
     pub(super) fn insert(&mut self, name: ServicePortName, port: InstalledPort) {
@@ -177,6 +186,12 @@ impl FixedChains {
             tail: write(&ruleset.tail, chain),
         };
         Self(ruleset.fixed_chains.iter().map(|chain| (chain.clone(), fixed(chain))).collect())
+    }
+
+    /// How many rules a table holds that do not belong to any service port.
+    pub(super) fn rules(&self, table: Table) -> usize {
+        let of_table = self.0.iter().filter(|((of, _), _)| *of == table);
+        of_table.map(|(_, text)| lines(&text.head).count() + lines(&text.tail).count()).sum()
     }
 
     pub(super) fn get(&self, chain: &SharedChain) -> Option<&FixedLines> {

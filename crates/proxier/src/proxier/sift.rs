@@ -127,6 +127,9 @@ impl Proxier {
             tables.restore(NOTHING)?;
         }
         let is_changed = |line| transaction.commits_before(line) > 0;
+        if !transaction.is_empty() {
+            tables.attempt(&applied.attempt(&transaction));
+        }
         let (error, is_changed) = match feed(tables, &transaction, sieve.is_speechless) {
             Ok(()) => {
                 sieve.result.rendered += transaction.rendered().len();
