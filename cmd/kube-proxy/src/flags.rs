@@ -16,6 +16,7 @@ use proxier::backend::Wanted;
 pub(crate) use complete::{Notice, Refusal};
 pub(crate) use syntax::boolean;
 
+use crate::log::quoted;
 use command::Given;
 use table::Target;
 use version::{RELEASE, VersionFlag};
@@ -113,10 +114,10 @@ impl Flags {
         if typed.help {
             return Err(Stop::Answer(command::help()));
         }
-        if !line.positional.is_empty() {
-            let found = format!("{:?}", line.positional);
+        if line.positional.iter().any(|word| !word.is_empty()) {
+            let found = line.positional.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
             return Err(Stop::Refusal(format!(
-                "Error: \"kube-proxy\" does not take any arguments, got {found}\n"
+                "Error: \"kube-proxy\" does not take any arguments, got [{found}]\n"
             )));
         }
         match typed.version.answer(&typed.release) {

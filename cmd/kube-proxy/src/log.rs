@@ -28,6 +28,7 @@ use tracing::callsite;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::Registry;
 
+pub(crate) use go::quoted;
 use klog::Klog;
 use level::Levels;
 pub(crate) use value::Json;

@@ -20,6 +20,8 @@ pub struct Decoded {
     pub config: Config,
     /// What a strict reader refuses: `unknown field "iptables.bogus"`, `duplicate field "mode"`, by name.
     pub strict: Vec<String>,
+    /// Whether it says a `mode`; without one, or with an empty one, the mode is iptables by default.
+    pub has_mode: bool,
 }
 
 /// Why a configuration file cannot be used.
@@ -77,7 +79,8 @@ pub fn decode(text: &str) -> Result<Decoded, DecodeError> {
     }
     let wire = Wire::from_node(Node::Map(pairs), &mut place)?;
     strict.extend(place.unknown.iter().map(|path| format!("unknown field {path:?}")));
-    Ok(Decoded { config: wire.into(), strict: strict.into_iter().collect() })
+    let has_mode = wire.mode.as_ref().is_some_and(|mode| !mode.is_empty());
+    Ok(Decoded { config: wire.into(), strict: strict.into_iter().collect(), has_mode })
 }
 
 /// Takes a string that must be there out of the pairs.

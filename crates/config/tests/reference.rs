@@ -40,10 +40,7 @@ const FIELDS: &[(&str, &str)] = &[
         "The node's primary address, in place of what its Node object says, unless it is all zeros. Nothing is bound to it.",
     ),
     ("bindAddressHardFail", "Exit if a health or metrics address cannot be bound, instead of trying again."),
-    (
-        "clientConnection.acceptContentTypes",
-        "The Accept header of requests; JSON is what is asked for in any case.",
-    ),
+    ("clientConnection.acceptContentTypes", "Accepted, but without effect: answers in JSON are asked for."),
     ("clientConnection.burst", "Requests to the API server at once."),
     ("clientConnection.contentType", "Accepted; requests are in JSON."),
     ("clientConnection.kubeconfig", "How to reach the API server; empty means as pods of the cluster do."),

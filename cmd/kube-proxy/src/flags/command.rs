@@ -65,7 +65,7 @@ pub(super) fn help() -> String {
 struct Words {
     /// `--name` or `--name=value`, with dashes in the name.
     flags: Vec<String>,
-    /// What is no flag; empty words do not count.
+    /// What is no flag, empty words as well.
     positional: Vec<String>,
     /// Why the words after these cannot be read.
     broken: Option<String>,
@@ -93,7 +93,6 @@ impl Words {
                 break;
             }
         }
-        sorted.positional.retain(|word| !word.is_empty());
         sorted
     }
 

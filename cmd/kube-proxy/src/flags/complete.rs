@@ -7,9 +7,10 @@ use std::io;
 use std::path::PathBuf;
 
 use config::address::{self, join_host_port};
-use config::{Checked, Config, DecodeError, GateLocked, GateNotice, Gates, Problems, ProxyMode};
+use config::{Checked, Config, DecodeError, GateLocked, GateNotice, Gates, Problems};
 
 use super::Flags;
+use super::command::Given;
 use super::table::Target;
 use crate::system::reason;
 
@@ -27,7 +28,7 @@ pub(crate) struct Completed {
 pub(crate) enum Notice {
     /// Log `Using lenient decoding as strict decoding failed` with this as its `err`.
     Lenient(String),
-    /// The mode is iptables.
+    /// No mode was asked for, so it is iptables.
     Mode,
     /// A feature gate is unknown, or will go away.
     Gate(GateNotice),
@@ -80,12 +81,12 @@ impl Flags {
     /// # Errors
     /// The text is no configuration, the node's name is blank, or a feature gate is locked.
     pub(crate) fn complete(&self, file: Option<&str>) -> Result<Completed, Refusal> {
-        let (config, strict) = match file {
+        let (config, strict, has_mode) = match file {
             Some(text) => {
                 let decoded = config::decode(text)?;
-                (decoded.config, decoded.strict)
+                (decoded.config, decoded.strict, decoded.has_mode)
             }
-            None => (Config::default(), Vec::new()),
+            None => (Config::default(), Vec::new(), self.typed_mode().is_some_and(|mode| !mode.is_empty())),
         };
         let mut target = Target { config, typed: self.typed.clone() };
         for given in &self.given {
@@ -103,11 +104,16 @@ impl Flags {
         if !strict.is_empty() {
             notices.push(Notice::Lenient(format!("strict decoding error: {}", strict.join(", "))));
         }
-        if config.mode == ProxyMode::Iptables {
+        if !has_mode {
             notices.push(Notice::Mode);
         }
         notices.extend(gate_notices.into_iter().map(Notice::Gate));
         Ok(Completed { config, gates, notices })
+    }
+
+    /// The value of `--proxy-mode`.
+    fn typed_mode(&self) -> Option<String> {
+        self.given.iter().find(|given| given.flag.name == "proxy-mode").map(Given::canonical)
     }
 
     fn apply_ports(&self, config: &mut Config) {

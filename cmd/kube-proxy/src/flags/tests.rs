@@ -378,7 +378,8 @@ fn arguments_are_refused() {
     for (words, found) in [
         (&["foo"][..], r#"["foo"]"#),
         (&["--cleanup", "true"], r#"["true"]"#),
-        (&["--", "--cleanup", ""], r#"["--cleanup"]"#),
+        (&["--", "--cleanup", ""], r#"["--cleanup" ""]"#),
+        (&["a", "--cleanup", "", "b\u{a0}\"c"], r#"["a" "" "b\u00a0\"c"]"#),
         (&["-", "--version"], r#"["-"]"#),
     ] {
         let text = format!("Error: \"kube-proxy\" does not take any arguments, got {found}\n");
@@ -526,7 +527,25 @@ fn notices_come_in_order() {
             "unrecognized feature gate: Bogus",
         ]
     );
-    assert_eq!(flags(&[]).complete(None).unwrap().notices, [Notice::Mode]);
+}
+
+#[test]
+fn the_mode_is_told_where_nobody_asked_for_one() {
+    let notices = |words: &[&str], file: Option<&str>| flags(words).complete(file).unwrap().notices;
+    let empty = format!("{FILE}mode: ''\n");
+    let named = format!("{FILE}mode: iptables\n");
+    for (words, file) in [
+        (&[][..], None),
+        (&["--proxy-mode="], None),
+        (&["--proxy-mode=iptables", "--proxy-mode="], None),
+        (&[], Some(FILE)),
+        (&["--proxy-mode=iptables"], Some(empty.as_str())),
+    ] {
+        assert_eq!(notices(words, file), [Notice::Mode], "{words:?} {file:?}");
+    }
+    for (words, file) in [(&["--proxy-mode=iptables"][..], None), (&[], Some(named.as_str()))] {
+        assert_eq!(notices(words, file), [], "{words:?} {file:?}");
+    }
 }
 
 #[test]

@@ -2,6 +2,13 @@
 //!
 //! Knows nothing of log lines.
 
+/// The text in double quotes, as [`push_quoted`] appends it.
+pub(crate) fn quoted(text: &str) -> String {
+    let mut out = String::new();
+    push_quoted(&mut out, text);
+    out
+}
+
 /// Appends the text in double quotes, everything unprintable escaped as Go's `strconv.Quote` does.
 pub(super) fn push_quoted(out: &mut String, text: &str) {
     out.push('"');

@@ -1,6 +1,7 @@
 //! Each flag of upstream's v1.36, and ours, as `flags.txt` has them.
 //!
-//! There, `-` is nothing: no field is written, or the value is left out, where any is right.
+//! There, `-` is nothing: no field is written, or the value is left out, where any is right. After ` & ` stands what is
+//! typed beside the flag.
 
 use std::collections::BTreeSet;
 
@@ -18,10 +19,13 @@ const DEPRECATED: [&str; 2] = ["healthz-port", "metrics-port"];
 #[test]
 fn each_can_be_set() {
     let stage = Stage::new();
-    let default = stage.run(&[]).fields();
     for [name, value, field, written, ..] in flags() {
-        let end = stage.run(&[&format!("--{name}={value}")]);
-        let mut expected = default.clone();
+        let (value, beside) = value.split_once(" & ").map_or((value, None), |(v, beside)| (v, Some(beside)));
+        let mut words: Vec<_> = beside.into_iter().collect();
+        let mut expected = stage.run(&words).fields();
+        let flag = format!("--{name}={value}");
+        words.push(&flag);
+        let end = stage.run(&words);
         if field != "-" {
             let before = expected.insert(field.to_owned(), written.to_owned());
             assert_ne!(before.as_deref(), Some(written), "--{name} must be set to something else");
@@ -47,6 +51,31 @@ fn each_can_be_wrong() {
             let shown = if name == "v" { "-v, --v".to_owned() } else { format!("--{name}") };
             end.refused(&format!("invalid argument {value:?} for \"{shown}\" flag: {reason}"));
         }
+    }
+}
+
+/// What is written down has no port of its own, so it shows where the configuration is checked.
+#[test]
+fn ports_that_are_typed_are_filled_in() {
+    let stage = Stage::new();
+    for (server, field) in [("healthz", "HealthzBindAddress"), ("metrics", "MetricsBindAddress")] {
+        let address = format!("--{server}-bind-address=10.0.0.1");
+        stage.run_as_told(&[&address, &format!("--{server}-port=70001")]).failed(&format!(
+            "failed validate: KubeProxyConfiguration.{field}: Invalid value: \"70001\": must be a port number from 1 to 65535"
+        ));
+    }
+}
+
+/// The mode is iptables in any case; who leaves it out is told so.
+#[test]
+fn a_mode_that_is_typed_is_no_news() {
+    let stage = Stage::new();
+    for (words, is_told) in [(&[][..], true), (&["--proxy-mode="], true), (&["--proxy-mode=iptables"], false)]
+    {
+        let end = stage.run(words);
+        assert_eq!(end.fields()["mode"], "\"iptables\"");
+        let told = end.stderr.contains("] \"Using iptables proxy\"\n");
+        assert_eq!(told, is_told, "{words:?}: {end:#?}");
     }
 }
 
