@@ -80,6 +80,8 @@ fn answer(stop: &Stop) -> ExitCode {
 }
 
 fn execute(flags: &Flags, log: &Log) -> Result<()> {
+    // As process 1 it would otherwise not hear of them, also while a tool waits for its lock.
+    let signals = signal::listen()?;
     let (text, config_file) = read(flags)?.unzip();
     let config = configure(flags, text.as_deref(), log)?;
     let typed = &flags.typed;
@@ -99,6 +101,7 @@ fn execute(flags: &Flags, log: &Log) -> Result<()> {
         None => api(typed, &config),
     };
     let plan = Plan {
+        signals,
         source,
         config_file,
         node_name,

@@ -3,8 +3,7 @@
 //! Knows nothing of flags and of how the configuration came about.
 #![expect(clippy::disallowed_methods, reason = "waits for the Node for a limited time")]
 
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::thread;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -20,13 +19,15 @@ use crate::family::FamilySync;
 use crate::health::Eligibility;
 use crate::node::ThisNode;
 use crate::outside::{About, Outside};
-use crate::signal::Signals;
+use crate::signal;
 use crate::source::{Interest, Source};
 use crate::sync::{self, Wake};
 use crate::{flows, oom, start};
 
 /// What is to be run, besides the configuration.
 pub(crate) struct Plan {
+    /// What tells of signals.
+    pub(crate) signals: signal::Listener,
     /// Where the cluster's state comes from.
     pub(crate) source: Source,
     /// The watch on the configuration file, if there is one: a change ends the process.
@@ -47,9 +48,9 @@ pub(crate) struct Plan {
 /// Something that is needed at the start is missing.
 pub(crate) fn run(plan: Plan, config: &Checked, about: About) -> Result<()> {
     let (wakes, woken) = mpsc::channel();
+    plan.signals.tell(wakes.clone());
     let (events, queue) = Events::new(Reporter::new(&plan.node_name, &host::name()));
     let outside = Outside::new(config, &about, events)?;
-    run_io(wakes.clone())?;
     let prepared = start::prepare(plan.suite);
     let is_directory = matches!(plan.source, Source::Manifests(_));
     let patience = Patience::for_node(&plan.source, config);
@@ -88,16 +89,6 @@ pub(crate) fn run(plan: Plan, config: &Checked, about: About) -> Result<()> {
     outside.events.tell(Happening::Started);
     let node = ThisNode::new(node, outside.health.clone(), config);
     sync::run(initial, &woken, &node, families, ear)
-}
-
-/// Starts the thread that does everything that waits for the outside: signals.
-fn run_io(wakes: Sender<Wake>) -> Result<()> {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().context("can't start tokio")?;
-    let signals = runtime.block_on(async { Signals::install() })?;
-    let run = move || runtime.block_on(signals.end(wakes));
-    thread::Builder::new().name("io".to_owned()).spawn(run).context("can't start a thread")?;
-    Ok(())
 }
 
 /// How long to wait for what the Node object tells.

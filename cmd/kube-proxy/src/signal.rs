@@ -4,7 +4,10 @@
 
 use std::fs;
 use std::io;
+use std::process;
 use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -18,11 +21,46 @@ use crate::sync::Wake;
 /// as a whole or not at all, so nothing is left half done.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// The exit code after `SIGQUIT`, as of a Go program.
+/// The exit code after `SIGQUIT`, as of a Go program; and, where it is process 1, after any signal that ends it.
 const QUIT: i32 = 2;
 
+/// The first process of a container, which no signal kills that it does not handle.
+const FIRST: u32 = 1;
+
+/// Who is told before a signal ends the process. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Listener {
+    wakes: Arc<Mutex<Option<Sender<Wake>>>>,
+}
+
+/// Starts the thread that waits for signals. They end the process at once, until there is a loop to be told.
+///
+/// # Errors
+/// The handlers cannot be installed, or there can be no more threads.
+pub(crate) fn listen() -> Result<Listener> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().context("can't start tokio")?;
+    let signals = runtime.block_on(async { Signals::install() })?;
+    let listener = Listener::default();
+    let told = listener.clone();
+    let run = move || runtime.block_on(signals.end(&told));
+    thread::Builder::new().name("io".to_owned()).spawn(run).context("can't start a thread")?;
+    Ok(listener)
+}
+
+impl Listener {
+    /// From here on the loop hears of signals first, and they end the process in good order.
+    pub(crate) fn tell(&self, wakes: Sender<Wake>) {
+        *self.wakes.lock().unwrap_or_else(PoisonError::into_inner) = Some(wakes);
+    }
+
+    fn wakes(&self) -> Option<Sender<Wake>> {
+        self.wakes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 /// The signals that end the process.
-pub(crate) struct Signals {
+struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
@@ -33,10 +71,7 @@ pub(crate) struct Signals {
 
 impl Signals {
     /// From here on the signals do not kill the process by themselves.
-    ///
-    /// # Errors
-    /// The handlers cannot be installed.
-    pub(crate) fn install() -> Result<Self> {
+    fn install() -> Result<Self> {
         let install = |kind| signal(kind).context("can't install a signal handler");
         Ok(Self {
             terminate: install(SignalKind::terminate())?,
@@ -49,22 +84,32 @@ impl Signals {
 
     /// Waits for one of them, tells the loop, and ends the process if the loop does not. `SIGQUIT` is for whoever wants
     /// to know where it is stuck: it tells, and ends the process at once.
-    pub(crate) async fn end(mut self, wakes: Sender<Wake>) {
-        let name = tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = self.hangup.recv() => "SIGHUP",
+    async fn end(mut self, listener: &Listener) {
+        let (name, kind) = tokio::select! {
+            _ = self.terminate.recv() => ("SIGTERM", SignalKind::terminate()),
+            _ = self.interrupt.recv() => ("SIGINT", SignalKind::interrupt()),
+            _ = self.hangup.recv() => ("SIGHUP", SignalKind::hangup()),
             _ = self.quit.recv() => {
                 error!(threads = %Json(threads().unwrap_or_default()), "Ending at once because of SIGQUIT");
-                std::process::exit(QUIT);
+                process::exit(QUIT);
             }
+        };
+        let Some(wakes) = listener.wakes() else {
+            error!(signal = name, "Ending before what was asked for is done");
+            process::exit(unfinished(process::id(), kind));
         };
         info!(signal = name, "Ending; the rules stay in place");
         // If nobody listens, the loop has ended by itself.
         let _ended = wakes.send(Wake::Shutdown);
         tokio::time::sleep(GRACE).await;
-        std::process::exit(0);
+        process::exit(0);
     }
+}
+
+/// The exit code of a process that a signal ends before it could do anything: what a shell tells of one that is killed
+/// by it, and as process 1 what a Go program ends with.
+fn unfinished(process: u32, kind: SignalKind) -> i32 {
+    if process == FIRST { QUIT } else { 128 + kind.as_raw_value() }
 }
 
 /// Each thread by name, with the place in the kernel where it waits; `0` for none.
@@ -76,4 +121,17 @@ fn threads() -> io::Result<Vec<String>> {
         threads.push(format!("{}: {}", read("comm"), read("wchan")));
     }
     Ok(threads)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_early_end_is_told_as_upstream_does() {
+        assert_eq!(unfinished(4711, SignalKind::terminate()), 143);
+        assert_eq!(unfinished(4711, SignalKind::interrupt()), 130);
+        assert_eq!(unfinished(4711, SignalKind::hangup()), 129);
+        assert_eq!(unfinished(FIRST, SignalKind::terminate()), 2);
+    }
 }

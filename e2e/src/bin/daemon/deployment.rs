@@ -3,17 +3,21 @@
 //! Does not know other ways to deploy. The container shares the node's network; its files are mounts that end with it.
 
 use std::ffi::OsString;
-use std::fs;
-use std::path::Path;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 
 use anyhow::{Context, Result, ensure};
 use e2e::backend::{Backend, Family};
 use e2e::proxy::{Program, binary};
+use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::object;
-use crate::stage::{METRICS, PATIENCE, Stage};
+use crate::stage::{METRICS, PATIENCE, SYNCED, Stage};
+
+/// kubeadm's command line.
+const DEPLOYED: [&str; 2] = ["--config=/var/lib/kube-proxy/config.conf", "--hostname-override=node1"];
 
 const KUBEADM: &str = include_str!("kubeadm.conf");
 
@@ -99,7 +103,14 @@ pub(crate) fn kind() -> Result<()> {
 }
 
 fn deployed(config: &str) -> Result<Stage> {
-    let mut stage = Stage::new(Backend::Nft)?;
+    let (mut stage, files) = prepared(Backend::Nft, config)?;
+    stage.run(&container(&files, &DEPLOYED)?)?;
+    Ok(stage)
+}
+
+/// A node with the files of a container.
+fn prepared(backend: Backend, config: &str) -> Result<(Stage, PathBuf)> {
+    let stage = Stage::new(backend)?;
     stage.set(object::NODE)?;
     stage.set(&object::service("web", 10, 11))?;
     let files = stage.folder.path().to_owned();
@@ -108,17 +119,16 @@ fn deployed(config: &str) -> Result<Stage> {
     for (name, text) in settings {
         fs::write(files.join(name), text).with_context(|| format!("write {name}"))?;
     }
-    stage.run(&container(&files)?)?;
-    Ok(stage)
+    Ok((stage, files))
 }
 
-fn container(files: &Path) -> Result<Program> {
+/// The daemon as a container's first process with these words.
+fn container(files: &Path, words: &[&str]) -> Result<Program> {
     let assign = |name: &str, path: &Path| OsString::from(format!("{name}={}", path.display()));
     let mut through: Vec<OsString> = vec!["env".into(), assign("FILES", files), assign("BINARY", &binary()?)];
     let unshare = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"];
     through.extend(unshare.iter().chain(&["sh", "-ec", CONTAINER, "container"]).map(OsString::from));
-    let words = ["--config=/var/lib/kube-proxy/config.conf", "--hostname-override=node1"];
-    let words = words.map(OsString::from).to_vec();
+    let words = words.iter().map(OsString::from).collect();
     Ok(Program { through, path: "/usr/local/bin/kube-proxy".into(), words })
 }
 
@@ -150,12 +160,52 @@ fn setting(stage: &Stage, name: &str) -> Result<String> {
 
 /// The first process of a container hears no signal that it has no handler for.
 fn end_by(stage: &mut Stage, signal: Signal, code: i32) -> Result<()> {
-    let parent = stage.proxy()?.pid();
-    let children =
-        fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).context("find kube-proxy")?;
-    let first =
-        children.trim().parse().ok().and_then(Pid::from_raw).context("the container has one process")?;
-    kill_process(first, signal).context("send a signal to kube-proxy")?;
+    kill_process(first_process(stage)?, signal).context("send a signal to kube-proxy")?;
     stage.ends_with(code)?;
     stage.rules_hold(Family::V4, "--to-destination 10.244.0.11:8080", true)
+}
+
+fn first_process(stage: &mut Stage) -> Result<Pid> {
+    let parent = stage.proxy()?.pid();
+    let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"))?;
+    children.trim().parse().ok().and_then(Pid::from_raw).context("the container has one process")
+}
+
+/// Signals that come while a tool waits for the lock that somebody holds: of a clean-up that is not done, and of a
+/// daemon that has not written a rule yet.
+pub(crate) fn while_a_tool_waits() -> Result<()> {
+    for (words, signal, code) in [
+        (&["--cleanup"][..], Signal::TERM, 2),
+        (&["--cleanup"], Signal::INT, 2),
+        (&DEPLOYED, Signal::TERM, 0),
+    ] {
+        let (mut stage, files) = prepared(Backend::Legacy, KUBEADM)?;
+        let lock = File::create(stage.tools.lock()).context("open the lock")?;
+        flock(&lock, FlockOperation::LockExclusive).context("take the lock")?;
+        stage.run(&container(&files, words)?)?;
+        let waits = e2e::wait::until(PATIENCE, || {
+            let first = first_process(&mut stage)?;
+            ensure!(has_child_that_waits(first)?, "no tool waits for the lock");
+            Ok(first)
+        });
+        let first = stage.explained(waits)?;
+        kill_process(first, signal).context("send a signal to kube-proxy")?;
+        let ended = stage.ends_with(code).with_context(|| format!("{words:?}"));
+        stage.explained(ended)?;
+        ensure!(stage.lines(SYNCED)?.is_empty(), "it synced without the lock");
+    }
+    Ok(())
+}
+
+/// Whether a tool that the process started waits for a file lock: `2: -> FLOCK  ADVISORY  WRITE 4711 00:19:1 0 EOF`.
+fn has_child_that_waits(process: Pid) -> Result<bool> {
+    let mut children = Vec::new();
+    for thread in fs::read_dir(format!("/proc/{process}/task"))? {
+        let text = fs::read_to_string(thread?.path().join("children"))?;
+        children.extend(text.split_ascii_whitespace().map(str::to_owned));
+    }
+    let locks = fs::read_to_string("/proc/locks").context("read /proc/locks")?;
+    let mut waiting =
+        locks.lines().filter_map(|line| line.split_once("->")?.1.split_ascii_whitespace().nth(3));
+    Ok(waiting.any(|waiter| children.iter().any(|child| child == waiter)))
 }

@@ -58,7 +58,7 @@ type Story = Box<dyn FnOnce() -> Result<()> + Send>;
 const PARALLEL: usize = 4;
 
 /// Stories to which the backend does not matter. The long ones first.
-const STORIES: [(&str, Once); 19] = [
+const STORIES: [(&str, Once); 20] = [
     ("full syncs of many Services under traffic", full_sync::under_traffic),
     ("a Node that never comes", node::never_comes),
     ("a Node that comes late", node::comes_late),
@@ -67,6 +67,7 @@ const STORIES: [(&str, Once); 19] = [
     ("the name of the Node", node::name),
     ("kubeadm's ConfigMap and DaemonSet", deployment::kubeadm),
     ("kind's ConfigMap", deployment::kind),
+    ("signals while a tool waits for the lock", deployment::while_a_tool_waits),
     ("a service account that rotates", service_account::rotates),
     ("a service account that is incomplete", service_account::is_incomplete),
     ("--init-only", start::init_only),

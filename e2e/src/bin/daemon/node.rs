@@ -13,10 +13,8 @@ use e2e::proxy::Program;
 use e2e::wait;
 
 use crate::object;
-use crate::stage::{CONFIG, HEALTH, PATIENCE, SYNCED, Stage};
+use crate::stage::{A_WHILE, CONFIG, HEALTH, PATIENCE, SYNCED, Stage};
 
-/// So long nothing happens that must not happen.
-const A_WHILE: Duration = Duration::from_millis(700);
 /// How long the daemon waits for the node's addresses, and some more.
 const ADDRESSES: Duration = Duration::from_secs(60);
 
@@ -89,12 +87,17 @@ pub(crate) fn changes() -> Result<()> {
         stage.set(&object::NODE.replace("10.244.0.0/24", "10.244.9.0/24"))?;
         stage.server.delete(Kind::Node, "", "node1");
         stage.says("\"Node is being deleted\"", 1)?;
+        // A Service that comes and goes later: whatever was to follow from all this has followed.
+        stage.set(&object::service("marker", 30, 31))?;
+        stage.rules_hold(Family::V4, "10.244.0.31:8080", true)?;
+        stage.server.delete(Kind::Service, "demo", "marker");
         wait::until(PATIENCE, || {
-            ensure!(stage.page(HEALTH, "/healthz")?.code == 200, "a deleted Node stays as it was seen last");
+            let after = canonical(&stage.tools.save(&stage.node, Family::V4)?)?;
+            ensure!(before == after, "the rules have changed\n{}", diff(&before, &after));
             Ok(())
         })?;
-        let after = canonical(&stage.tools.save(&stage.node, Family::V4)?)?;
-        ensure!(before == after, "the rules have changed\n{}", diff(&before, &after));
+        let health = stage.page(HEALTH, "/healthz")?;
+        ensure!(health.code == 200, "a deleted Node stays as it was seen last: {health:?}");
         Ok(())
     });
     stage.explained(noted)?;

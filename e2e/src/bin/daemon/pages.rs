@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::thread::sleep;
 
 use anyhow::{Context, Result, ensure};
 use e2e::apiserver::{Fault, Kind, Rule, Verb};
@@ -14,7 +15,7 @@ use http::{HeaderName, Method};
 use serde_json::Value;
 
 use crate::object;
-use crate::stage::{CONFIG, METRICS, PATIENCE, Stage};
+use crate::stage::{A_WHILE, CONFIG, METRICS, PATIENCE, SYNCED, Stage};
 
 /// All addresses of the health server: a wildcard of either family is both.
 const HEALTH: [&str; 4] = ["127.0.0.1:10256", "10.200.0.2:10256", "[::1]:10256", "[fd00:200::2]:10256"];
@@ -166,11 +167,16 @@ fn told_without_services(stage: &Stage) -> Result<()> {
         Ok(())
     })?;
     // The canary is there before any rule.
-    stage.rules_hold(Family::V6, ":KUBE-PROXY-CANARY", true)?;
     for family in Family::ALL {
-        stage.rules_hold(family, ":KUBE-SERVICES", false)?;
+        stage.rules_hold(family, ":KUBE-PROXY-CANARY", true)?;
     }
     stage.says("cannot list", 1)?;
+    sleep(A_WHILE);
+    for family in Family::ALL {
+        let rules = stage.tools.save(&stage.node, family)?;
+        ensure!(!rules.contains(":KUBE-SERVICES"), "it wrote {family} rules without Services:\n{rules}");
+    }
+    ensure!(stage.lines(SYNCED)?.is_empty(), "it synced without Services");
     stage.server.clear_script();
     stage.commits(1)?;
     stage.rules_hold(Family::V4, "10.244.0.11:8080", true)

@@ -22,6 +22,9 @@ use tempfile::TempDir;
 /// How long anything may take that happens by itself.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// So long nothing happens that must not happen.
+pub(crate) const A_WHILE: Duration = Duration::from_millis(700);
+
 /// The health server and the metrics server, in the configurations of these stories.
 pub(crate) const HEALTH: &str = "127.0.0.1:10256";
 pub(crate) const METRICS: &str = "127.0.0.1:10249";
