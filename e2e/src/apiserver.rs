@@ -1,7 +1,8 @@
 //! A Kubernetes API server that says what a test wants it to say, over real HTTP.
 //!
-//! Lists, pages, watches, streams with bookmarks, refuses, forgets, cuts and falls silent as the
-//! real one does. Knows nothing of who asks. It runs on a thread of its own.
+//! Lists, pages, watches, streams with bookmarks, refuses, forgets, cuts, says goodbye and falls silent as the
+//! real one does. Knows nothing of who asks, and lets nobody do more than a kube-proxy may. It runs on a thread of its
+//! own.
 
 mod kind;
 mod query;
@@ -11,6 +12,8 @@ mod event;
 mod fault;
 mod status;
 mod store;
+
+mod rbac;
 
 mod state;
 
@@ -253,9 +256,19 @@ impl ApiServer {
         self.shared.state().order(kind, &Order::Close);
     }
 
+    /// Ends the initial events of streams that a [`Fault::LateBookmark`] has kept waiting for it.
+    pub fn end_initial_events(&self, kind: Kind) {
+        self.shared.state().end_initial_events(kind);
+    }
+
     /// Closes all connections.
     pub fn cut_connections(&self) {
         self.connections.cut();
+    }
+
+    /// Asks the clients of all connections to begin nothing more on them (HTTP/2: GOAWAY). What is under way goes on.
+    pub fn say_goodbye(&self) {
+        self.connections.say_goodbye();
     }
 
     /// All connections fall silent, but stay.
@@ -310,6 +323,11 @@ impl ApiServer {
     /// All requests so far.
     pub fn seen(&self) -> Vec<Seen> {
         self.shared.state().seen.clone()
+    }
+
+    /// How many connections were ever accepted.
+    pub fn accepted(&self) -> usize {
+        self.connections.accepted()
     }
 
     /// How many watches of the kind were ever begun.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
+use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, Method, Request, Response, Version};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -19,9 +19,9 @@ use super::body::{self, Body, Pieces};
 use super::fault::{Fault, Verb};
 use super::kind::{self, Kind, Place};
 use super::selector::Selector;
-use super::state::{From, Order, Seen, Shared, State};
+use super::state::{From, InitialEnd, Order, Seen, Shared, State};
 use super::store::Gone;
-use super::{event, query, status, store};
+use super::{event, query, rbac, status, store};
 
 /// A request, taken apart.
 struct Asked {
@@ -132,6 +132,9 @@ impl Asked {
             is_http2: version == Version::HTTP_2,
             user_agent: header(USER_AGENT),
             authorization: header(AUTHORIZATION),
+            accept: header(ACCEPT),
+            accept_encoding: header(ACCEPT_ENCODING),
+            content_type: header(CONTENT_TYPE),
         }
     }
 
@@ -156,6 +159,7 @@ impl Asked {
     ) -> Result<Answer, Refusal> {
         let mut state = shared.state();
         check_token(&state, headers)?;
+        rbac::check(&self.method, &self.path, self.verb)?;
         if let Some(Fault::Refuse { code, reason, message, retry_after }) = fault {
             let status = status::failure(*code, reason, message);
             return Err(Refusal { status, retry_after: *retry_after });
@@ -242,13 +246,14 @@ impl Asked {
         if let Some(Fault::Tell { code, reason, message }) = fault {
             return told(&status::failure(*code, reason, message));
         }
-        match state.watch(place.kind, selector, from) {
+        let end = if fault == Some(&Fault::LateBookmark) { InitialEnd::Later } else { InitialEnd::AtOnce };
+        match state.watch(place.kind, selector, from, end) {
             Ok(orders) => Ok(Answer::Watch(orders, timeout)),
             Err(Gone) => told(&status::expired(version, "too old resource version")),
         }
     }
 
-    /// Creates, replaces, merges or deletes one object.
+    /// Creates, replaces or merges one object.
     fn write(
         &self,
         place: &Place,
@@ -258,9 +263,6 @@ impl Asked {
     ) -> Result<Answer, Refusal> {
         let name = place.name.clone().unwrap_or_default();
         let key = (place.kind, place.namespace.clone().unwrap_or_default(), name);
-        if self.method == Method::DELETE {
-            return state.delete(&key).map(Answer::Whole).ok_or_else(|| not_found(place).into());
-        }
         if self.method == Method::PATCH {
             check_patch_type(headers)?;
         }

@@ -57,6 +57,8 @@ pub enum Fault {
     },
     /// There is no answer, but the connection stays.
     Hang,
+    /// The initial events of a stream do not end before `ApiServer::end_initial_events` is called.
+    LateBookmark,
 }
 
 /// A fault and the requests that it happens to.

@@ -35,6 +35,12 @@ pub struct Seen {
     pub user_agent: String,
     /// Header `Authorization`.
     pub authorization: String,
+    /// Header `Accept`.
+    pub accept: String,
+    /// Header `Accept-Encoding`; empty if there is none.
+    pub accept_encoding: String,
+    /// Header `Content-Type`; empty if there is none.
+    pub content_type: String,
 }
 
 /// What requests and tests share.
@@ -61,6 +67,17 @@ struct Watcher {
     /// What happened up to here is known already, or not yet reached.
     from: u64,
     orders: UnboundedSender<Order>,
+    /// Whether the bookmark that ends the initial events is still to come.
+    is_initial: bool,
+}
+
+/// When the bookmark comes that ends the initial events of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum InitialEnd {
+    /// Right behind them.
+    AtOnce,
+    /// When somebody asks for it; what happens until then is told before it.
+    Later,
 }
 
 /// What an open watch is to do.
@@ -138,11 +155,13 @@ impl State {
         kind: Kind,
         selector: Selector,
         from: From,
+        end: InitialEnd,
     ) -> Result<UnboundedReceiver<Order>, Gone> {
         let (orders, receiver) = unbounded_channel();
         let current = self.store.version();
         let version = if let From::Version(version) = from { version } else { current };
-        let watcher = Watcher { kind, selector, from: version, orders };
+        let is_initial = from == From::Stream && end == InitialEnd::Later;
+        let watcher = Watcher { kind, selector, from: version, orders, is_initial };
         if let From::Version(version) = from {
             for event in self.store.after(version, kind, &watcher.selector)? {
                 watcher.order(Order::Tell(status::line(event.event_type, &event.object)));
@@ -152,12 +171,22 @@ impl State {
                 watcher.order(Order::Tell(status::line("ADDED", object)));
             }
         }
-        if from == From::Stream {
+        if from == From::Stream && !is_initial {
             watcher.order(Order::Tell(status::bookmark(kind, current, Bookmark::EndsInitialEvents)));
         }
         self.watchers.push(watcher);
         *self.begun.entry(kind).or_default() += 1;
         Ok(receiver)
+    }
+
+    /// Sends the bookmark that ends the initial events to who waits for it.
+    pub(super) fn end_initial_events(&mut self, kind: Kind) {
+        let version = self.store.version();
+        let waiting = |watcher: &&mut Watcher| watcher.kind == kind && watcher.is_initial;
+        for watcher in self.watchers.iter_mut().filter(waiting) {
+            watcher.is_initial = false;
+            watcher.order(Order::Tell(status::bookmark(kind, version, Bookmark::EndsInitialEvents)));
+        }
     }
 
     /// Tells all watches of the kind.
@@ -170,7 +199,7 @@ impl State {
     /// Tells all watches how far they are; who waits for a version to come learns nothing.
     pub(super) fn bookmark(&self) {
         let version = self.store.version();
-        for watcher in self.watchers.iter().filter(|watcher| watcher.from <= version) {
+        for watcher in self.watchers.iter().filter(|watcher| watcher.from <= version && !watcher.is_initial) {
             watcher.order(Order::Tell(status::bookmark(watcher.kind, version, Bookmark::Periodic)));
         }
     }

@@ -76,7 +76,8 @@ fn refusals() {
     let server = server();
     for (path, expected) in [
         ("/api/v1/services?resourceVersion=5000", 504),
-        ("/api/v1/pods", 404),
+        ("/api/v1/pods", 403),
+        ("/api/v1/namespaces/demo/services/a", 403),
         ("/api/v1/nodes/n", 404),
         ("/api/v1/services?watch=true&sendInitialEvents=true", 422),
         ("/api/v1/services?watch=true&resourceVersion=x", 400),

@@ -3,8 +3,8 @@
 //! Knows nothing of what is answered.
 
 use std::io;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
@@ -13,6 +13,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
 
@@ -23,10 +24,12 @@ use super::state::Shared;
 #[derive(Clone, Default)]
 pub(super) struct Connections {
     list: Arc<Mutex<Vec<Open>>>,
+    accepted: Arc<AtomicUsize>,
 }
 
 struct Open {
     task: AbortHandle,
+    goodbye: Arc<Notify>,
     is_frozen: Arc<AtomicBool>,
 }
 
@@ -36,6 +39,16 @@ impl Connections {
         for open in self.list().drain(..) {
             open.task.abort();
         }
+    }
+
+    /// From here on clients should begin nothing more on them.
+    pub(super) fn say_goodbye(&self) {
+        self.list().iter().for_each(|open| open.goodbye.notify_one());
+    }
+
+    /// How many there ever were.
+    pub(super) fn accepted(&self) -> usize {
+        self.accepted.load(Ordering::Relaxed)
     }
 
     /// From here on not a byte is read from them or written to them, but they stay open.
@@ -60,25 +73,46 @@ pub(super) async fn serve(listener: TcpListener, tls: Tls, shared: Arc<Shared>, 
         let tls = tls.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let is_frozen = Arc::new(AtomicBool::new(false));
         let stream = Freezable { stream, is_frozen: is_frozen.clone() };
-        let task = tokio::spawn(connection(stream, tls, shared.clone())).abort_handle();
+        let goodbye = Arc::new(Notify::new());
+        let task = tokio::spawn(connection(stream, tls, shared.clone(), goodbye.clone())).abort_handle();
+        connections.accepted.fetch_add(1, Ordering::Relaxed);
         let mut list = connections.list();
         list.retain(|open| !open.task.is_finished());
-        list.push(Open { task, is_frozen });
+        list.push(Open { task, goodbye, is_frozen });
     }
 }
 
-async fn connection(stream: Freezable, tls: Option<Arc<rustls::ServerConfig>>, shared: Arc<Shared>) {
-    let service = service_fn(move |request| answer::answer(shared.clone(), request));
-    let server = auto::Builder::new(TokioExecutor::new());
-    // How a connection ends is the client's to judge.
+async fn connection(
+    stream: Freezable,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    shared: Arc<Shared>,
+    goodbye: Arc<Notify>,
+) {
     match tls {
-        None => drop(server.serve_connection(TokioIo::new(stream), service).await),
+        None => exchange(stream, shared, &goodbye).await,
         Some(tls) => {
             if let Ok(stream) = TlsAcceptor::from(tls).accept(stream).await {
-                drop(server.serve_connection(TokioIo::new(stream), service).await);
+                exchange(stream, shared, &goodbye).await;
             }
         }
     }
+}
+
+/// Answers what is asked on a connection; after a goodbye only what was asked before.
+async fn exchange(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    shared: Arc<Shared>,
+    goodbye: &Notify,
+) {
+    let service = service_fn(move |request| answer::answer(shared.clone(), request));
+    let server = auto::Builder::new(TokioExecutor::new());
+    let mut connection = pin!(server.serve_connection(TokioIo::new(stream), service));
+    // How a connection ends is the client's to judge.
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        () = goodbye.notified() => connection.as_mut().graceful_shutdown(),
+    }
+    drop(connection.await);
 }
 
 /// A connection that can fall silent while TCP keeps it up, as behind a dead load balancer.

@@ -21,6 +21,57 @@ fn cut_in_the_middle_of_a_watch() {
     assert_eq!(told.changes.len(), ALL.len() + 1, "nothing was told twice: {told:#?}");
 }
 
+/// A server that is about to go, or spreads its clients over its like: open watches end as they would have, and what
+/// is asked next goes over another connection.
+#[test]
+fn a_goodbye_under_open_watches() {
+    let stage = Stage::new(Options::default());
+    let consumer = stage.listened();
+    let before = stage.server.accepted();
+    stage.server.say_goodbye();
+    stage.server.set(service("web", 7)).unwrap();
+    consumer.until("the watch goes on", |told| told.known["Service demo/web"] == "10.0.0.7");
+    assert_eq!(stage.server.begun_watches(Kind::Service), 1, "nothing has ended yet");
+    stage.server.close_watches(Kind::Service);
+    stage.server.set(service("new", 9)).unwrap();
+    stage.server.delete(Kind::Service, "demo", "api");
+    stage.until_begun(Kind::Service, 2);
+    for kind in [Kind::Node, Kind::EndpointSlice] {
+        stage.server.close_watches(kind);
+        stage.until_begun(kind, 2);
+    }
+    stage.server.set(slice("web", 5)).unwrap();
+    let told = consumer.until_known(&[
+        ALL[0],
+        "EndpointSlice demo/web-1 10.1.0.5",
+        ALL[2],
+        "Service demo/new 10.0.0.9",
+        "Service demo/web 10.0.0.7",
+    ]);
+    assert_eq!(told.deletions(), ["-Service demo/api"]);
+    assert_eq!(told.changes.len(), ALL.len() + 4, "nothing was told twice: {told:#?}");
+    assert_eq!(stage.count(Kind::Service, Verb::Stream), 1, "resumed, not relisted");
+    assert!(stage.server.accepted() > before, "it asks over the connection that it was to leave");
+}
+
+/// The same when the server does not wait for watches to end.
+#[test]
+fn a_goodbye_and_a_cut() {
+    let stage = Stage::new(Options::default());
+    let consumer = stage.listened();
+    for last in 7..10 {
+        stage.server.say_goodbye();
+        stage.server.set(service("web", last)).unwrap();
+        stage.server.cut_connections();
+        let known = format!("10.0.0.{last}");
+        consumer.until("the watch goes on", |told| told.known["Service demo/web"] == known);
+        stage.until_watched();
+    }
+    let told = consumer.told();
+    assert!(told.deletions().is_empty(), "{told:#?}");
+    assert_eq!(stage.count(Kind::Service, Verb::Stream), 1, "resumed, not relisted");
+}
+
 #[test]
 fn cut_in_the_middle_of_an_event() {
     let stage = Stage::new(Options::default());

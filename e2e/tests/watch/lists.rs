@@ -24,6 +24,55 @@ fn the_initial_list_is_a_stream() {
     assert_eq!((first.method.as_str(), first.code, first.is_watch), ("GET", Some(200), true));
 }
 
+/// Nothing but JSON, and none of it compressed. Neither is negotiated: both sides know what they get.
+#[test]
+fn what_is_asked_for_is_json() {
+    let stage = Stage::new(Options { page: Some(1), ..Options::default() });
+    stage.refuse_streams();
+    let _consumer = stage.listened();
+    let seen = stage.server.seen();
+    for verb in [Verb::Stream, Verb::List, Verb::Watch] {
+        assert!(seen.iter().any(|seen| seen.verb == verb), "no {verb:?}: {seen:#?}");
+    }
+    for seen in seen {
+        let headers = [&seen.accept, &seen.accept_encoding, &seen.content_type];
+        assert_eq!(headers, ["application/json", "", ""], "{seen:#?}");
+    }
+}
+
+/// As a real server that takes long to know that its stream has caught up.
+#[test]
+fn what_changes_before_the_initial_events_end_is_told_as_it_is_in_the_end() {
+    let stage = Stage::new(Options::default());
+    let fault = Fault::LateBookmark;
+    stage.server.script(Rule { kind: Kind::Service, verb: Verb::Stream, times: 1, fault });
+    let consumer = stage.listen();
+    stage.until_watched();
+    stage.server.set(service("web", 7)).unwrap();
+    stage.server.set(service("brief", 8)).unwrap();
+    stage.server.set(service("new", 9)).unwrap();
+    stage.server.delete(Kind::Service, "demo", "api");
+    stage.server.delete(Kind::Service, "demo", "brief");
+    consumer.until("the other kinds are known", |told| told.known.len() == 3);
+    std::thread::sleep(Duration::from_millis(500));
+    let told = consumer.told();
+    assert!(told.synced == 0 && told.known.len() == 3, "half a list is no list: {told:#?}");
+    stage.server.end_initial_events(Kind::Service);
+    consumer.until_synced();
+    let told = consumer.until_known(&[
+        ALL[0],
+        ALL[1],
+        ALL[2],
+        "Service demo/new 10.0.0.9",
+        "Service demo/web 10.0.0.7",
+    ]);
+    assert!(told.deletions().is_empty() && told.failures.is_empty(), "{told:#?}");
+    stage.server.delete(Kind::Service, "demo", "new");
+    let told = consumer.until_known(&[ALL[0], ALL[1], ALL[2], "Service demo/web 10.0.0.7"]);
+    assert_eq!(told.deletions(), ["-Service demo/new"], "the stream goes on as a watch");
+    assert_eq!(stage.count(Kind::Service, Verb::List) + stage.count(Kind::Service, Verb::Watch), 0);
+}
+
 #[test]
 fn a_list_tells_its_size_when_it_was_read() {
     let stage = Stage::new(Options::default());

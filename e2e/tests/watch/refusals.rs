@@ -45,6 +45,42 @@ fn too_many_requests_on_a_list() {
     assert_eq!(refusals(&consumer.told()), 2);
 }
 
+/// A server that has just started has no cache to answer from, whatever is asked of which kind.
+#[test]
+fn a_storage_that_is_initializing_is_waited_for() {
+    let stage = Stage::new(Options::default());
+    initializing(&stage, 2);
+    let clock = Watch::start();
+    let consumer = stage.listened();
+    assert!(clock.elapsed() >= Duration::from_secs(2), "two waits of a second: {clock}");
+    for kind in KINDS {
+        let asked = stage.count(kind, Verb::Stream) + stage.count(kind, Verb::List);
+        assert_eq!(asked, 3, "{kind:?}: asked once after each wait, for no list in place of a stream");
+    }
+    assert_eq!(refusals(&consumer.told()), 6);
+    // And so has one that came back and has forgotten where the watches were.
+    stage.server.clear_script();
+    stage.server.stop();
+    stage.server.set(service("web", 7)).unwrap();
+    stage.server.delete(Kind::Service, "demo", "api");
+    stage.server.compact();
+    initializing(&stage, 2);
+    stage.server.resume().unwrap();
+    let told = consumer.until_known(&[ALL[0], ALL[1], ALL[2], "Service demo/web 10.0.0.7"]);
+    assert_eq!(told.deletions(), ["-Service demo/api"], "what was known stays until more is");
+}
+
+const KINDS: [Kind; 3] = [Kind::Node, Kind::Service, Kind::EndpointSlice];
+
+/// Streams and lists of each kind are refused so often.
+fn initializing(stage: &Stage, times: u32) {
+    let message = "storage is (re)initializing";
+    let fault = Fault::Refuse { code: 429, reason: "TooManyRequests", message, retry_after: Some(1) };
+    for (kind, verb) in KINDS.into_iter().flat_map(|kind| [(kind, Verb::Stream), (kind, Verb::List)]) {
+        stage.server.script(Rule { kind, verb, times, fault: fault.clone() });
+    }
+}
+
 #[test]
 fn too_many_requests_when_a_watch_resumes() {
     let stage = Stage::new(Options::default());
