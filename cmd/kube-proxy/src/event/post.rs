@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of what happened. An API server that is away or refuses costs Events, never anything else.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,12 +14,13 @@ use informer::api::{Failure, Server};
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::series::{Stories, Write};
-use super::{Event, Happening, Reporter};
+use super::{Event, Happening, Reporter, Topic};
 
-/// Events that wait; what comes on top is dropped.
+/// Events that wait to be posted, and those that wait for another try; what comes on top is dropped.
 const LONGEST_QUEUE: usize = 1000;
 /// How often it is looked whether a story is over.
 const LOOK: Duration = Duration::from_secs(60);
@@ -95,19 +96,21 @@ impl Queue {
     /// Posts what is told, for as long as anybody might tell something.
     pub(crate) async fn post(mut self, server: &Server, patience: Patience) {
         let mut stories = Stories::default();
-        let mut poster = Poster { server, patience, refusals: BTreeSet::new() };
+        let mut poster = Poster { server, patience, refusals: BTreeSet::new(), waiting: BTreeMap::new() };
+        let mut looks = tokio::time::interval(LOOK);
         loop {
-            match tokio::time::timeout(LOOK, self.events.recv()).await {
-                Ok(Some(event)) => {
+            tokio::select! {
+                event = self.events.recv() => {
+                    let Some(event) = event else { return };
                     if let Some(write) = stories.add(event) {
-                        poster.post(&write).await;
+                        poster.post(write, 1).await;
                     }
                 }
-                Ok(None) => return,
-                Err(_) => {}
+                () = poster.next_try() => poster.try_again().await,
+                _ = looks.tick() => {}
             }
             for write in stories.due(Timestamp::now()) {
-                poster.post(&write).await;
+                poster.post(write, 1).await;
             }
         }
     }
@@ -118,24 +121,52 @@ struct Poster<'a> {
     patience: Patience,
     /// The codes that were logged already: what is forbidden stays so.
     refusals: BTreeSet<u16>,
+    /// What is tried again, while others pass.
+    waiting: BTreeMap<Topic, Waiting>,
+}
+
+/// A write that failed for the time being.
+struct Waiting {
+    write: Write,
+    /// The number of the next try.
+    tries: u32,
+    at: Instant,
 }
 
 impl Poster<'_> {
-    /// Tries until it is written, refused, or too old.
-    async fn post(&mut self, write: &Write) {
-        let mut tries = 1;
-        while let Err(failure) = self.write(write).await {
-            if !is_passing(&failure) {
-                return self.refused(write, &failure);
-            }
-            if tries >= self.patience.tries {
-                let reason = write.event().topic.reason;
-                return error!(err = %failure, reason, tries, "Can't post an Event, dropping it");
-            }
-            info!(v = 4, err = %failure, tries, "Can't post an Event, trying again");
-            tries += 1;
-            let longer = self.patience.pause.mul_f64(chance() / 4.0);
-            tokio::time::sleep(self.patience.pause + longer).await;
+    /// Writes it, unless it is refused. If that may succeed later, it is kept for another try, until it is too old.
+    async fn post(&mut self, write: Write, tries: u32) {
+        let topic = &write.event().topic;
+        // The newer of one story says all that the older does.
+        self.waiting.remove(topic);
+        let Err(failure) = self.write(&write).await else { return };
+        if !is_passing(&failure) {
+            return self.refused(&write, &failure);
+        }
+        let reason = topic.reason;
+        if tries >= self.patience.tries || self.waiting.len() >= LONGEST_QUEUE {
+            return error!(err = %failure, reason, tries, "Can't post an Event, dropping it");
+        }
+        info!(v = 4, err = %failure, tries, "Can't post an Event, trying again");
+        let longer = self.patience.pause.mul_f64(chance() / 4.0);
+        let at = Instant::now() + self.patience.pause + longer;
+        self.waiting.insert(topic.clone(), Waiting { write, tries: tries + 1, at });
+    }
+
+    /// Waits until something is to be tried again.
+    async fn next_try(&self) {
+        match self.waiting.values().map(|waiting| waiting.at).min() {
+            Some(at) => tokio::time::sleep_until(at).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Tries the one again that has waited longest.
+    async fn try_again(&mut self) {
+        let first = self.waiting.iter().min_by_key(|(_, waiting)| waiting.at);
+        let Some(topic) = first.map(|(topic, _)| topic.clone()) else { return };
+        if let Some(Waiting { write, tries, .. }) = self.waiting.remove(&topic) {
+            self.post(write, tries).await;
         }
     }
 

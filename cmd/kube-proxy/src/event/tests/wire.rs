@@ -28,6 +28,10 @@ struct Stage {
 
 impl Stage {
     fn new(options: Options) -> Self {
+        Self::with(options, Patience { tries: 3, pause: Duration::from_millis(10) })
+    }
+
+    fn with(options: Options, patience: Patience) -> Self {
         let server = ApiServer::start(options).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let kubeconfig = server.write_kubeconfig(folder.path()).unwrap();
@@ -44,7 +48,6 @@ impl Stage {
             let connection = Connection { kubeconfig: Some(kubeconfig), ..Connection::default() };
             let connect = Server::connect(connection, Timing::default(), observe);
             let server = runtime.block_on(connect).unwrap();
-            let patience = Patience { tries: 3, pause: Duration::from_millis(10) };
             runtime.block_on(queue.post(&server, patience));
         });
         Self { server, events: Some(events), failures, poster: Some(poster) }
@@ -108,7 +111,11 @@ fn each_kind_is_taken_by_the_server() {
         "Starting",
     ];
     assert_eq!(reasons, expected);
-    assert!(stage.server.seen().iter().all(|seen| seen.is_http2));
+    for seen in stage.server.seen() {
+        let headers = [&seen.accept, &seen.accept_encoding, &seen.content_type];
+        assert_eq!(headers, ["application/json", "", "application/json"], "{seen:#?}");
+        assert!(seen.is_http2, "{seen:#?}");
+    }
 }
 
 #[test]
@@ -158,6 +165,24 @@ fn a_busy_server_is_asked_again() {
     stage.tell(Happening::Started);
     stage.until(1);
     assert_eq!(stage.writes(), 3);
+}
+
+#[test]
+fn one_that_is_to_be_tried_again_holds_up_nobody() {
+    let patience = Patience { tries: 3, pause: Duration::from_secs(3600) };
+    let stage = Stage::with(Options::default(), patience);
+    stage.fail(
+        1,
+        Fault::Refuse { code: 500, reason: "InternalError", message: "a webhook failed", retry_after: None },
+    );
+    stage.tell(Happening::Started);
+    stage.tell(health_check_failed("web"));
+    assert_eq!(stage.until(1)[0]["reason"], "FailedToStartServiceHealthcheck");
+    // The next of the same story is no other try, and says what the first would have said.
+    stage.tell(Happening::Started);
+    let events = stage.until(2);
+    let started = events.iter().find(|event| event["reason"] == "Starting").unwrap();
+    assert_eq!(started["series"]["count"], 2, "{started:#}");
 }
 
 #[test]
