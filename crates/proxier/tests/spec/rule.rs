@@ -6,7 +6,8 @@ use expect_test::expect_file;
 use informer::object::NamespacedName;
 use proxier::chain::Table;
 use proxier::family::Family;
-use proxier::option::LocalDetector;
+use proxier::node::NodeIdentity;
+use proxier::option::{LocalDetector, Options, Tools};
 use proxier::parse;
 use proxier::ruleset::{Placed, Ruleset};
 use proxier::tables::Tables;
@@ -114,6 +115,48 @@ fn odd_spellings_of_addresses_do_not_reach_the_rules() {
     }]));
     cluster.set_endpoints(&json!([{"service": "ns1/svc1", "ports": {"p80": 80}, "at": ["10.180.00.001"]}]));
     expect_file!["rules/spelling.rules"].assert_eq(&lines_of_services(&cluster.ruleset()));
+}
+
+/// Without the feature gate `AllowServiceExternalIPs` nothing leads to external IPs, neither to endpoints nor to a
+/// refusal. The chain for traffic from outside is made all the same.
+#[test]
+fn external_ips_that_are_not_allowed_are_ignored() {
+    let lines = |external_ips, at: &[&str]| {
+        let mut cluster = Cluster::new(Family::V4);
+        cluster.options.external_ips = external_ips;
+        cluster.set_services(&json!([{
+            "metadata": {"namespace": "ns1", "name": "svc1"},
+            "spec": {
+                "type": "ClusterIP",
+                "clusterIP": "172.30.0.41",
+                "ports": [{"name": "p80", "port": 80}],
+                "externalIPs": ["192.168.99.22", "198.51.100.7"],
+            },
+        }]));
+        cluster.set_endpoints(&json!([{"service": "ns1/svc1", "ports": {"p80": 80}, "at": at}]));
+        lines_of_services(&cluster.ruleset())
+    };
+    for (at, jumps) in [(&["10.180.0.1"][..], true), (&[], false)] {
+        let (allowed, ignored) = (lines(true, at), lines(false, at));
+        let is_of_external_ip = |line: &&str| line.contains("192.168.99.22") || line.contains("198.51.100.7");
+        assert_eq!(allowed.lines().filter(is_of_external_ip).count(), 2, "{allowed}");
+        let rest: Vec<_> = allowed.lines().filter(|line| !is_of_external_ip(line)).collect();
+        assert_eq!(ignored.lines().collect::<Vec<_>>(), rest);
+        assert_eq!(ignored.contains("-A KUBE-EXT-"), jumps, "{ignored}");
+    }
+}
+
+#[test]
+fn the_gate_of_external_ips_is_an_option() {
+    for (gates, expected) in [("{}", true), ("{AllowServiceExternalIPs: false}", false)] {
+        let head = "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n";
+        let decoded = config::decode(&format!("{head}featureGates: {gates}\n")).unwrap();
+        let config = decoded.config.check().unwrap();
+        let node = NodeIdentity::new("n", None, &[], config.bind_address);
+        let tools = Tools { random_fully: true, is_tcp_liberal: false };
+        let options = Options::new(Family::V4, &config, &node, tools).unwrap();
+        assert_eq!(options.external_ips, expected, "{gates}");
+    }
 }
 
 #[test]
