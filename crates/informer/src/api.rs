@@ -26,6 +26,7 @@ mod connection;
 mod plugin;
 mod transport;
 
+mod live;
 mod server;
 
 mod reflect;

@@ -6,7 +6,7 @@
 #![expect(clippy::disallowed_methods, reason = "an edge: it measures answers and waits its turn")]
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{ACCEPT, RETRY_AFTER};
@@ -14,14 +14,12 @@ use http::{HeaderMap, Method, Request, Version};
 use http_body_util::BodyExt;
 use kube::Client;
 use kube::client::Body;
-use tokio::task::JoinHandle;
 
 use super::bucket::Bucket;
-use super::connection::{self, ConnectError, Connection, Loaded};
+use super::connection::{ConnectError, Connection};
 use super::event::Status;
 use super::failure::Failure;
-use super::plugin;
-use super::stamp::Stamp;
+use super::live::{Live, Next};
 use super::timing::Timing;
 use super::transport;
 
@@ -72,22 +70,6 @@ struct Shared {
     live: tokio::sync::Mutex<Live>,
 }
 
-/// What has to be made anew when credentials change.
-struct Live {
-    client: Client,
-    /// `name:port` of the server.
-    host: String,
-    stamps: Vec<Stamp>,
-    /// Until when the credentials are good, if they say so.
-    expires: Option<SystemTime>,
-    doubts: Vec<String>,
-    /// The server did not accept the credentials, or there are none.
-    is_refused: bool,
-    /// The one who takes over, as soon as its credentials are complete. It is waited for however long that
-    /// takes: a plugin that hangs is not started again and again.
-    next: Option<JoinHandle<Result<Live, ConnectError>>>,
-}
-
 /// After so long it is said that credentials are waited for.
 const LONG_WAIT: Duration = Duration::from_secs(10);
 
@@ -112,15 +94,14 @@ impl Server {
         if connection.qps > 0.0 && connection.burst == 0 {
             return Err(ConnectError::NoBurst);
         }
-        let mut next = Live::start(connection.clone(), timing.clone());
-        let live = match tokio::time::timeout(LONG_WAIT, &mut next).await {
-            Ok(made) => made,
+        let mut next = Next::start(connection.clone(), timing.clone());
+        let live = match tokio::time::timeout(LONG_WAIT, next.live()).await {
+            Ok(live) => live?,
             Err(_) => {
                 observe(Observation::Waiting(LONG_WAIT));
-                next.await
+                next.live().await?
             }
         };
-        let live = joined(live)?;
         let bucket = Bucket::new(connection.qps, connection.burst, Instant::now()).map(Mutex::new);
         let live = tokio::sync::Mutex::new(live);
         let observe = Box::new(observe);
@@ -209,8 +190,8 @@ impl Server {
         if live.next.is_some() || live.is_stale() {
             let Shared { connection, timing, .. } = &*self.shared;
             // Who gives up waiting leaves it to the next request.
-            let next = live.next.get_or_insert_with(|| Live::start(connection.clone(), timing.clone()));
-            let made = joined(next.await);
+            let next = live.next.get_or_insert_with(|| Next::start(connection.clone(), timing.clone()));
+            let made = next.live().await;
             live.next = None;
             match made {
                 Ok(new) => *live = new,
@@ -284,32 +265,6 @@ impl Drop for Running {
         self.exchange.took = self.begin.elapsed();
         (self.shared.observe)(Observation::Exchange(&self.exchange));
     }
-}
-
-impl Live {
-    /// Off the runtime's thread, as it reads files and runs credential plugins.
-    fn start(connection: Connection, timing: Timing) -> JoinHandle<Result<Self, ConnectError>> {
-        tokio::task::spawn_blocking(move || {
-            let mut loaded = connection::load(&connection)?;
-            let expires = plugin::ask(&mut loaded.config.auth_info)?;
-            let client = transport::client(&loaded, &timing)?;
-            let url = &loaded.config.cluster_url;
-            let port = url.port_u16().unwrap_or(if url.scheme_str() == Some("http") { 80 } else { 443 });
-            let host = format!("{}:{port}", url.host().unwrap_or_default());
-            let Loaded { stamps, doubts, .. } = loaded;
-            Ok(Self { client, host, stamps, expires, doubts, is_refused: false, next: None })
-        })
-    }
-
-    fn is_stale(&self) -> bool {
-        self.is_refused
-            || self.expires.is_some_and(|expires| expires <= SystemTime::now())
-            || self.stamps.iter().any(Stamp::is_outdated)
-    }
-}
-
-fn joined(made: Result<Result<Live, ConnectError>, tokio::task::JoinError>) -> Result<Live, ConnectError> {
-    made.map_err(|error| ConnectError::Setup(error.to_string()))?
 }
 
 /// Whether a request was not even sent for want of credentials, as those of `auth-provider`.
