@@ -78,9 +78,13 @@ pub(crate) fn later(backend: Backend) -> Result<()> {
     stage.server.compact();
     stage.node.inside(|| stage.server.resume())?;
     let back = stage
-        .rules_hold(Family::V4, "10.244.0.11:8080", false)
+        .rules_hold(Family::V4, "demo/a", false)
         .and_then(|()| stage.rules_hold(Family::V4, "10.244.0.22:8080", true))
         .and_then(|()| stage.rules_hold(Family::V4, "10.244.0.21:8080", false))
+        .and_then(|()| stage.rules_hold(Family::V4, "10.244.0.41:8080", true))
+        .and_then(|()| stage.rules_hold(Family::V6, "demo/a", false))
+        .and_then(|()| stage.rules_hold(Family::V6, "[fd00:10:244::22]:8080", true))
+        .and_then(|()| stage.rules_hold(Family::V6, "[fd00:10:244::21]:8080", false))
         .and_then(|()| stage.rules_hold(Family::V6, "[fd00:10:244::41]:8080", true))
         .and_then(|()| {
             for line in &stage.lines(SYNCED)?[commits..] {
