@@ -12,10 +12,10 @@ conformance() {
     return
   fi
   mkdir -p "$WORK/results"
-  kind get kubeconfig --name "$CLUSTER" --internal >"$WORK/kubeconfig"
+  kind get kubeconfig --name "$CLUSTER" --internal >"$WORK/kubeconfig-internal"
   if docker run --rm --network kind \
-    -v "$WORK/kubeconfig:/kubeconfig:ro" -v "$WORK/results:/tmp/results" \
-    -e KUBECONFIG=/kubeconfig -e E2E_PROVIDER=skeleton -e E2E_PARALLEL=4 \
+    -v "$WORK/kubeconfig-internal:/kubeconfig:ro" -v "$WORK/results:/tmp/results" \
+    -e KUBECONFIG=/kubeconfig -e E2E_PROVIDER=skeleton -e E2E_PARALLEL=y \
     -e 'E2E_FOCUS=\[sig-network\].*\[Conformance\]' -e 'E2E_SKIP=\[Serial\]|\[Disruptive\]' \
     "$runner" >"$WORK/results/log" 2>&1; then
     echo "ok    sig-network conformance: $(grep -E '^(SUCCESS|Ran )' "$WORK/results/log" | tail -n 1)"

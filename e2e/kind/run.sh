@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Replaces kube-proxy in a kind cluster, checks traffic, runs conformance tests, and goes back under traffic.
 #
-# Needs docker, kind, kubectl and curl, and a registry for the node image and the images of the test pods: it cannot
-# run without a network. ARCHIVE is the image as `make image` builds it, IMAGE its name.
+# Needs docker, kind and kubectl, and a registry for the node image and the images of the test pods: it cannot run
+# without a network. ARCHIVE is the image as `make image` builds it, IMAGE its name. The cluster is made here, and must
+# not exist before; kubectl's own configuration is left alone.
 # KEEP=1 leaves the cluster, CONFORMANCE=0 leaves out the conformance tests, which take about an hour.
 # shellcheck disable=SC2317 # functions are called by trap, and by name
 set -euo pipefail
@@ -10,36 +11,50 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 : "${ARCHIVE:?is the image archive}" "${IMAGE:?is the name of the image}"
 CLUSTER=${CLUSTER:-kp-e2e}
+# The same image under another name, for an upgrade.
+UPGRADE=$IMAGE-upgrade
+DAEMON_SET='daemonset kube-proxy'
+CREATED=0
 FAILED=0
 WORK=$(mktemp -d)
+export KUBECONFIG=$WORK/kubeconfig
 # shellcheck source=e2e/kind/traffic.sh
 . "$here/traffic.sh"
 # shellcheck source=e2e/kind/conformance.sh
 . "$here/conformance.sh"
 
+refuse() {
+  echo "e2e-kind: $1" >&2
+  rm -rf "$WORK"
+  exit 2
+}
+
 missing=
-for program in docker kind kubectl curl; do
+for program in docker kind kubectl; do
   command -v "$program" >/dev/null || missing="$missing $program"
 done
-if [ -n "$missing" ]; then
-  echo "e2e-kind: not found:$missing" >&2
-  exit 2
-fi
-if ! docker info >/dev/null 2>&1; then
-  echo "e2e-kind: docker does not answer; this test needs a machine with docker and a container registry" >&2
-  exit 2
+[ -z "$missing" ] || refuse "not found:$missing"
+docker info >/dev/null 2>&1 ||
+  refuse "docker does not answer; this test needs a machine with docker and a container registry"
+if kind get clusters 2>/dev/null | grep -qxF "$CLUSTER"; then
+  refuse "there is a cluster $CLUSTER already; name another one with CLUSTER=, or delete it"
 fi
 
 finish() {
   local status=$?
-  if [ "$status" != 0 ]; then
-    mkdir -p "${LOGS:-$WORK/logs}"
-    kind export logs --name "$CLUSTER" "${LOGS:-$WORK/logs}" || true
-    echo "logs are in ${LOGS:-$WORK/logs}" >&2
-  else
-    rm -rf "$WORK"
+  if [ "$CREATED" = 1 ]; then
+    if [ "$status" != 0 ]; then
+      mkdir -p "${LOGS:-$WORK/logs}"
+      kind export logs --name "$CLUSTER" "${LOGS:-$WORK/logs}" || true
+      echo "logs are in ${LOGS:-$WORK/logs}" >&2
+    fi
+    if [ "${KEEP:-0}" = 1 ]; then
+      echo "kept; to use it: kind export kubeconfig --name $CLUSTER" >&2
+    else
+      kind delete cluster --name "$CLUSTER" || true
+    fi
   fi
-  [ "${KEEP:-0}" = 1 ] || kind delete cluster --name "$CLUSTER" || true
+  [ "$status" != 0 ] || rm -rf "$WORK"
 }
 
 # A request each 0.2 s to the cluster IP while kube-proxy is replaced; failures are counted.
@@ -66,38 +81,60 @@ traffic_during() {
   fi
 }
 
+# shellcheck disable=SC2086 # two words
 rolled_out() {
-  kubectl -n kube-system rollout status daemonset kube-proxy --timeout=180s
+  kubectl -n kube-system rollout status $DAEMON_SET --timeout=180s
 }
 
+# shellcheck disable=SC2086
 replace() {
   sed "s,image: localhost/kube-proxy:.*,image: $IMAGE," "$here/../../manifests/kubeadm/image.yaml" >"$WORK/image.yaml"
-  kubectl -n kube-system patch daemonset kube-proxy --patch-file "$WORK/image.yaml"
+  kubectl -n kube-system patch $DAEMON_SET --patch-file "$WORK/image.yaml"
   rolled_out
 }
 
-go_back() {
-  kubectl -n kube-system rollout undo daemonset kube-proxy
+# As docs/install.md has the upgrade, and the way back.
+# shellcheck disable=SC2086
+set_image() {
+  kubectl -n kube-system set image $DAEMON_SET "kube-proxy=$1"
   rolled_out
 }
 
-runs_ours() {
-  local images
-  images=$(kubectl -n kube-system get pods -l k8s-app=kube-proxy -o 'jsonpath={.items[*].spec.containers[*].image}')
-  for image in $images; do
-    [ "$image" = "$IMAGE" ] || return 1
-  done
+# On each node one pod, and in each that image.
+runs() {
+  local nodes found expected
+  nodes=$(kubectl get nodes -o 'jsonpath={range .items[*]}{.metadata.name}{"\n"}{end}')
+  [ -n "$nodes" ] || { echo "there are no nodes" >&2; return 1; }
+  expected=$(while read -r node; do echo "$node $1"; done <<<"$nodes" | sort)
+  found=$(kubectl -n kube-system get pods -l k8s-app=kube-proxy --field-selector=status.phase=Running \
+    -o 'jsonpath={range .items[*]}{.spec.nodeName} {.spec.containers[*].image}{"\n"}{end}' | sort)
+  [ "$found" = "$expected" ] || { echo "there are: $found" >&2; return 1; }
+}
+
+# Nothing here is meant to make kube-proxy log an error.
+no_errors_in_logs() {
+  local errors
+  kubectl -n kube-system logs -l k8s-app=kube-proxy --tail=-1 --prefix --max-log-requests=20 >"$WORK/log"
+  [ -s "$WORK/log" ] || { echo "the logs are empty" >&2; return 1; }
+  errors=$(grep -E '(^|[] ])[EF][0-9]{4} ' "$WORK/log" || true)
+  [ -z "$errors" ] || { echo "$errors" >&2; return 1; }
 }
 
 trap finish EXIT
+# Before it is made: one that was made by half is deleted, too.
+CREATED=1
 kind create cluster --name "$CLUSTER" --config "$here/cluster.yaml" --wait 180s
-kubectl config use-context "kind-$CLUSTER"
 kind load image-archive "$ARCHIVE" --name "$CLUSTER"
+for node in $(kind get nodes --name "$CLUSTER"); do
+  docker exec "$node" ctr --namespace k8s.io images tag "$IMAGE" "$UPGRADE"
+done
+# shellcheck disable=SC2086
+upstream=$(kubectl -n kube-system get $DAEMON_SET -o 'jsonpath={.spec.template.spec.containers[0].image}')
 kubectl apply -f "$here/traffic.yaml"
 kubectl -n "$NAMESPACE" rollout status deployment web --timeout=300s
 kubectl -n "$NAMESPACE" wait --for=condition=Ready pod client --timeout=300s
 
-echo "== upstream, to know that the checks are right"
+echo "== upstream, $upstream, to know that the checks are right"
 check_all
 if [ "$FAILED" != 0 ]; then
   echo "checks that fail here say something about the cluster or about upstream, and count for nothing below" >&2
@@ -106,17 +143,23 @@ fi
 
 echo "== replaced under traffic"
 traffic_during "the replacement" replace
-report "every node runs $IMAGE" runs_ours
+report "every node runs $IMAGE" runs "$IMAGE"
 check_all
-kubectl -n kube-system logs -l k8s-app=kube-proxy --tail=-1 --prefix | grep -E ' [EF][0-9]{4} ' >"$WORK/errors" || true
-echo "$(wc -l <"$WORK/errors") errors in the logs of kube-proxy"
+report "no errors in the logs of kube-proxy" no_errors_in_logs
+
+echo "== upgraded under traffic"
+traffic_during "the upgrade" set_image "$UPGRADE"
+report "every node runs $UPGRADE" runs "$UPGRADE"
+check_services
 
 if [ "${CONFORMANCE:-1}" = 1 ]; then
   echo "== conformance"
   conformance
 fi
+report "still no errors in the logs of kube-proxy" no_errors_in_logs
 
 echo "== back under traffic"
-traffic_during "the way back" go_back
+traffic_during "the way back" set_image "$upstream"
+report "every node runs $upstream" runs "$upstream"
 check_services
 exit "$FAILED"

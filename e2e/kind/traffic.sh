@@ -165,8 +165,8 @@ answers_as() {
 check_udp_story() {
   local address
   address=$(addresses_of web | head -n 1)
-  client sh -c "i=0; while [ \$i -lt 150 ]; do
-      echo hostname | nc -u -w 1 -p 20053 $address 80; echo; i=\$((i+1)); sleep 0.2
+  client sh -c "rm -f /tmp/udp-stop; until [ -e /tmp/udp-stop ]; do
+      echo hostname | nc -u -w 1 -p 20053 $address 80; echo; sleep 0.2
     done >/tmp/udp 2>&1" &
   local sender=$!
   sleep 5
@@ -176,8 +176,9 @@ check_udp_story() {
   kubectl -n "$NAMESPACE" scale deployment web --replicas=2 >/dev/null
   kubectl -n "$NAMESPACE" rollout status deployment web --timeout=120s >/dev/null
   report "a UDP client that keeps its port reaches the new pod" udp_reached_new_pod
-  kill "$sender" 2>/dev/null || true
-  wait "$sender" 2>/dev/null || true
+  # To end kubectl would leave it running in the pod, with the port taken.
+  client touch /tmp/udp-stop
+  wait "$sender" || true
 }
 
 udp_reached_new_pod() {

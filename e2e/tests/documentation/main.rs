@@ -2,6 +2,7 @@
 //!
 //! Runs no command. Whether a page tells the truth is for those who read it.
 
+mod code_map;
 mod commands;
 mod links;
 

@@ -108,7 +108,6 @@ struct PodMonitorSpec {
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct PodMetricsEndpoint {
-    port: String,
     path: String,
     interval: String,
     relabelings: Vec<RelabelConfig>,
@@ -117,8 +116,15 @@ struct PodMetricsEndpoint {
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct RelabelConfig {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    action: Option<String>,
     source_labels: Vec<String>,
-    target_label: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    regex: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target_label: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replacement: Option<String>,
 }
 
 /// Of kind.
@@ -142,4 +148,5 @@ struct Networking {
 #[serde(deny_unknown_fields)]
 struct Node {
     role: String,
+    image: String,
 }
