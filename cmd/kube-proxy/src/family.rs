@@ -215,6 +215,7 @@ impl<T: Tables + Send> FamilySync<T> {
 
     fn look_for_canary(&mut self, now: Instant) {
         self.canary.next_look = Some(now + self.canary.interval);
+        self.look_at_addresses();
         match self.glimpse() {
             Ok(Glimpse::Changed) => self.guard.suspect(now),
             Ok(Glimpse::Unknown) => self.proxier.suspect(),
@@ -297,6 +298,10 @@ impl<T: Tables + Send> FamilySync<T> {
     /// Tells what somebody had taken away, and decides when the next look may be.
     fn mended(&mut self, report: &Report, begin: Instant, end: Instant) {
         let since = self.guard.since();
+        // Rules that were written by a look at everything may have been missing for a while, whatever else changed.
+        if report.kind == Kind::Full && report.written.nat_rules > 0 && self.cause == Cause::Incremental {
+            self.cause = Cause::AfterFlush;
+        }
         let Some(loss) = &report.loss else {
             // After a failure everything is read back anyway, and nobody knows what was missing.
             if since.is_some() && report.kind == Kind::Full {
@@ -383,14 +388,30 @@ impl<T: Tables + Send> FamilySync<T> {
     }
 
     fn look_at_host(&mut self, now: Instant) {
+        self.list_addresses();
+        if self.proxier.is_full_due(now) {
+            (self.host_look.ensure_counters)(&mut self.host);
+        }
+    }
+
+    /// Rules for node ports follow the addresses of the node without a sync; flows do not. While it is unknown what
+    /// the rules are, there is a sync to come.
+    fn look_at_addresses(&mut self) {
+        let is_known = self.cause == Cause::Incremental && self.pace.failures() == 0;
+        if let (Some(flows), true) = (self.flows.clone(), is_known) {
+            self.list_addresses();
+            if self.frontends.move_to(&self.proxier, &self.host) {
+                flows.committed(flows::family(self.family()), self.frontends.generation(), self.cause);
+            }
+        }
+    }
+
+    fn list_addresses(&mut self) {
         match (self.host_look.addresses)() {
             Ok(addresses) => self.host.addresses = addresses,
             Err(error) => {
                 error!(ipFamily = %self.family(), err = %error, "Could not list the node's addresses")
             }
-        }
-        if self.proxier.is_full_due(now) {
-            (self.host_look.ensure_counters)(&mut self.host);
         }
     }
 

@@ -1,5 +1,6 @@
 //! The thread that deletes stale conntrack entries, and what it has to say.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -8,6 +9,7 @@ use conntrack::netlink::Netlink;
 use conntrack::report::Report;
 use conntrack::worker::{News, Worker};
 use proxier::family::Family;
+use proxier::host;
 use tracing::{error, info, warn};
 
 use crate::metrics::ConntrackMetrics;
@@ -24,7 +26,8 @@ pub(crate) fn look_after(metrics: ConntrackMetrics) -> Result<Arc<Worker>> {
             log(&report);
         }
     };
-    let worker = Worker::start(Netlink::new(), tell).context("can't start a thread")?;
+    let addresses = || host::addresses().ok().map(BTreeSet::from_iter);
+    let worker = Worker::start(Netlink::new(), addresses, tell).context("can't start a thread")?;
     Ok(Arc::new(worker))
 }
 

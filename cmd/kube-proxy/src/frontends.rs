@@ -45,10 +45,16 @@ impl Frontends {
                 names.iter().map(set).fold(false, std::ops::BitOr::bitor)
             }
         };
-        let node_addresses = node_addresses(proxier.world().family(), proxier.options(), host);
-        let addresses_differ = self.node_addresses != node_addresses;
-        self.node_addresses = node_addresses;
+        let addresses_differ = self.move_to(proxier, host);
         ports_differ || addresses_differ
+    }
+
+    /// Takes in on which addresses of the node its ports answer. Tells whether that makes a difference.
+    pub(crate) fn move_to(&mut self, proxier: &Proxier, host: &Host) -> bool {
+        let node_addresses = node_addresses(proxier.world().family(), proxier.options(), host);
+        let differs = self.node_addresses != node_addresses;
+        self.node_addresses = node_addresses;
+        differs
     }
 
     /// All of them.
@@ -136,8 +142,12 @@ fn describe(
     reachability: Reachability,
     options: &Options,
 ) -> ServicePort {
-    let delivery = |delivers| if delivers { Delivery::Delivering } else { Delivery::Refusing };
-    let (internal, external) = (delivery(reachability.internal), delivery(reachability.external));
+    let internal = if reachability.internal { Delivery::Delivering } else { Delivery::Refusing };
+    let external = match (reachability.any, reachability.external) {
+        (_, true) => Delivery::Delivering,
+        (true, false) => Delivery::Partly,
+        (false, false) => Delivery::Refusing,
+    };
     let external_ips = if options.external_ips { port.external_ips.as_slice() } else { &[] };
     let mut exact = BTreeMap::new();
     for address in external_ips.iter().chain(&port.load_balancer_ips) {

@@ -6,6 +6,7 @@
 mod ledger;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ use crate::dirty::{Look, changes};
 use crate::flow::Family;
 use crate::generation::{Cause, Generation};
 use crate::pass::Rules;
-use crate::report::{End, Findings, Report};
+use crate::report::{End, Failure, Findings, Report};
 use crate::snapshot::Snapshot;
 
 /// What waits to be looked at, for both families.
@@ -103,6 +104,12 @@ impl Agenda {
         settled.filter_map(|(_, ledger)| ledger.due()).min()
     }
 
+    /// Takes note of the addresses that the node has now: node ports answer on no others, whatever was committed. To
+    /// be called before [`Agenda::begin`]; what comes anew needs a commit.
+    pub fn is_at(&mut self, now: Instant, local: &BTreeSet<IpAddr>) {
+        self.ledgers.values_mut().for_each(|ledger| ledger.move_to(now, local));
+    }
+
     /// Takes out all that is due.
     pub fn begin(&mut self, now: Instant) -> Vec<Assignment> {
         let settled = self.ledgers.iter_mut().filter(|(family, _)| !self.in_transition.contains(family));
@@ -117,7 +124,8 @@ impl Agenda {
 
     /// Takes note of what became of an assignment: a completed look is done with, all else comes back.
     pub fn finish(&mut self, now: Instant, assignment: Assignment, mut findings: Findings) -> Report {
-        let is_known = self.ledgers.values().any(|ledger| ledger.fails_with(&findings.end));
+        let was_busy = assignment.was_busy() && findings.end == End::Busy;
+        let is_known = was_busy || self.ledgers.values().any(|ledger| ledger.fails_with(&findings.end));
         self.ledgers.values_mut().for_each(|ledger| ledger.pay(findings.cpu));
         let family = assignment.task.snapshot.family();
         let ledger = self.ledgers.get_mut(&family).expect("an assignment comes from a ledger");
@@ -132,12 +140,17 @@ impl Agenda {
                 ledger.put_back(assignment);
                 None
             }
-            End::Doubtful | End::Busy | End::Failed(_) => {
+            End::Busy => {
+                let retry_in = ledger.keep_busy(now, &assignment, &findings);
+                ledger.complete(now, now + self.full_look_each, assignment, &mut findings);
+                Some(Failure { is_news: !is_known, retry_in })
+            }
+            End::Doubtful | End::Failed(_) => {
                 ledger.put_back(assignment);
                 Some(ledger.fail(now, &findings.end, !is_known))
             }
         };
-        ledger.drop_old_news(&mut findings.warnings);
+        ledger.drop_old_news(&findings.end, &mut findings.warnings);
         Report { family, occasion, pending: ledger.pending(), findings, failure }
     }
 }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::flow::Flow;
 use crate::generation::FrontEnd;
 use crate::snapshot::{Claims, Snapshot};
 
@@ -90,6 +91,20 @@ impl Look {
             Some((front_end, _)) => self.dirty.contains(front_end),
             None => self.former.contains_key(&address),
         }
+    }
+
+    /// A look for one stale entry, also when its front end is gone by then.
+    pub fn at<'a>(
+        flow: &Flow,
+        snapshot: &Snapshot,
+        service_ports: impl IntoIterator<Item = &'a Arc<str>>,
+    ) -> Look {
+        let (mut look, address) = (Look::default(), flow.orig.destination());
+        if let Some((front_end, _)) = snapshot.front_end(address) {
+            look.dirty.insert(front_end);
+        }
+        look.remember(address, service_ports, flow.is_dnated().then_some(flow.backend()).into_iter());
+        look
     }
 
     /// How many front ends it covers, gone ones included.

@@ -36,6 +36,8 @@ pub struct ServicePort {
 pub enum Delivery {
     /// Packets are rejected or dropped.
     Refusing,
+    /// Packets of this node and its pods reach some backend, those of others are dropped.
+    Partly,
     /// Packets reach some backend.
     Delivering,
 }

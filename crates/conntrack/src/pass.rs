@@ -292,7 +292,8 @@ fn has_refusal(warnings: &[Warning]) -> bool {
     warnings.iter().any(|warning| matches!(warning, Warning::Refused { .. }))
 }
 
-fn service_ports_of(flow: &Flow, task: &Task) -> BTreeSet<Arc<str>> {
+/// The service ports that have, or had, the front end to which a flow was sent.
+pub(crate) fn service_ports_of(flow: &Flow, task: &Task) -> BTreeSet<Arc<str>> {
     let address = flow.orig.destination();
     match task.snapshot.front_end(address) {
         Some((_, claims)) => claims.service_ports().cloned().collect(),

@@ -105,6 +105,11 @@ impl Snapshot {
         &self.node_addresses
     }
 
+    /// The same with node ports answering on these addresses only.
+    pub fn at(&self, node_addresses: BTreeSet<IpAddr>) -> Snapshot {
+        Snapshot { node_addresses, ..self.clone() }
+    }
+
     /// How many front ends there are.
     pub fn len(&self) -> usize {
         self.exact.len() + self.node_ports.len()

@@ -4,10 +4,11 @@
 
 #![expect(clippy::disallowed_methods, reason = "the agenda is told the time here")]
 
-use std::collections::BTreeMap;
 use std::collections::hash_map::RandomState;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::BuildHasher;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -64,16 +65,19 @@ const GLANCE: Duration = Duration::from_millis(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 impl Worker {
-    /// Starts the thread, in the network namespace of the caller. `tell` is called on it.
-    pub fn start<K, T>(kernel: K, tell: T) -> io::Result<Worker>
+    /// Starts the thread, in the network namespace of the caller. `tell` is called on it, and `addresses` before each
+    /// pass: all addresses that the node has, if that is known.
+    pub fn start<K, A, T>(kernel: K, addresses: A, tell: T) -> io::Result<Worker>
     where
         K: Kernel + Send + 'static,
+        A: FnMut() -> Option<BTreeSet<IpAddr>> + Send + 'static,
         T: FnMut(News) + Send + 'static,
     {
         let (sender, inbox) = channel();
         let stopping = Arc::new(AtomicBool::new(false));
         let agenda = Agenda::new(jittered_hour());
-        let desk = Desk { agenda, inbox, stopping: stopping.clone(), tell, told: BTreeMap::new() };
+        let stop = stopping.clone();
+        let desk = Desk { agenda, inbox, stopping: stop, addresses, tell, told: BTreeMap::new() };
         let thread = Builder::new().name("conntrack".into()).spawn(move || desk.work(kernel))?;
         Ok(Worker { inbox: Some(sender), stopping, thread: Some(thread) })
     }
@@ -129,16 +133,17 @@ impl Drop for Worker {
 }
 
 /// What the thread owns besides the kernel.
-struct Desk<T> {
+struct Desk<A, T> {
     agenda: Agenda,
     inbox: Receiver<Note>,
     stopping: Arc<AtomicBool>,
+    addresses: A,
     tell: T,
     /// The numbers of pending front ends that were told last.
     told: BTreeMap<Family, usize>,
 }
 
-impl<T: FnMut(News)> Desk<T> {
+impl<A: FnMut() -> Option<BTreeSet<IpAddr>>, T: FnMut(News)> Desk<A, T> {
     fn work(mut self, mut kernel: impl Kernel) {
         let mut filtering = Filtering::default();
         while !self.stopping() {
@@ -153,6 +158,9 @@ impl<T: FnMut(News)> Desk<T> {
     }
 
     fn pass(&mut self, kernel: &mut impl Kernel, filtering: &mut Filtering) {
+        if let Some(addresses) = (self.addresses)() {
+            self.agenda.is_at(Instant::now(), &addresses);
+        }
         let assignments = self.agenda.begin(Instant::now());
         let tasks: Vec<Task> = assignments.iter().map(|assignment| assignment.task.clone()).collect();
         if tasks.is_empty() {
@@ -197,7 +205,7 @@ impl<T: FnMut(News)> Desk<T> {
     }
 }
 
-impl<T: FnMut(News)> Surroundings for Desk<T> {
+impl<A: FnMut() -> Option<BTreeSet<IpAddr>>, T: FnMut(News)> Surroundings for Desk<A, T> {
     fn rules(&mut self, family: Family) -> Rules {
         while let Ok(note) = self.inbox.try_recv() {
             self.take_down(note);

@@ -2,21 +2,25 @@
 //!
 //! Knows one family only; `agenda` joins them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::dirty::{Dirty, Look};
+use crate::dirty::{Dirty, Look, changes};
 use crate::generation::{Cause, FrontEnd};
 use crate::kernel::{Error, Outcome};
-use crate::pass::{Task, front_end_of};
+use crate::pass::{Task, front_end_of, service_ports_of};
 use crate::report::{End, Failure, Findings, Occasion, Warning};
 use crate::snapshot::Snapshot;
 
 /// What one family waits for.
 #[derive(Debug)]
 pub(super) struct Ledger {
+    /// The rules committed last, without node addresses that have left the node since.
     snapshot: Arc<Snapshot>,
+    /// Those that they had when they were committed.
+    node_addresses: BTreeSet<IpAddr>,
     fresh: Option<Fresh>,
     settles: Vec<Settle>,
     full_look_at: Instant,
@@ -28,6 +32,8 @@ pub(super) struct Ledger {
     cpu: Duration,
     /// Whether it was said that deletes are addressed wrongly; once is enough.
     all_gone: bool,
+    /// Whether a pass that was not completed said that it deletes most of what there is.
+    mass_deletion: bool,
 }
 
 /// What commits changed, since when, and the weightiest cause.
@@ -38,7 +44,8 @@ pub(super) struct Fresh {
     pub(super) look: Look,
 }
 
-/// A look that is repeated for the sake of packets that were under way during the one before.
+/// A look that is repeated for the sake of packets that were under way during the one before, or of entries that
+/// could not be deleted. Nothing else waits for it.
 #[derive(Clone, Debug)]
 struct Settle {
     at: Instant,
@@ -50,6 +57,10 @@ struct Settle {
 enum Round {
     Second,
     Third,
+    /// Entries were busy as often as this.
+    Busy {
+        failures: u32,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -83,6 +94,7 @@ const LAST_RETRY: Duration = Duration::from_secs(60);
 impl Ledger {
     pub(super) fn new(snapshot: Arc<Snapshot>, full_look_at: Instant) -> Ledger {
         Ledger {
+            node_addresses: snapshot.node_addresses().clone(),
             snapshot,
             fresh: None,
             settles: Vec::new(),
@@ -92,6 +104,7 @@ impl Ledger {
             under_way: 0,
             cpu: Duration::ZERO,
             all_gone: false,
+            mass_deletion: false,
         }
     }
 
@@ -102,8 +115,24 @@ impl Ledger {
 
     /// Takes note of a commit.
     pub(super) fn renew(&mut self, snapshot: Arc<Snapshot>, fresh: Fresh) {
+        self.node_addresses.clone_from(snapshot.node_addresses());
         self.snapshot = snapshot;
+        // The table may stand still by now, and a look at more costs no more.
+        if let Some(retry) = self.retry.as_mut().filter(|retry| retry.end == End::Doubtful) {
+            retry.at = if fresh.look.is_empty() { retry.at } else { fresh.since };
+        }
         self.add(fresh);
+    }
+
+    /// Takes note of the addresses that the node has now. Rules follow them at once, without a commit.
+    pub(super) fn move_to(&mut self, now: Instant, local: &BTreeSet<IpAddr>) {
+        let node_addresses: BTreeSet<IpAddr> = self.node_addresses.intersection(local).copied().collect();
+        if node_addresses != *self.snapshot.node_addresses() {
+            let snapshot = Arc::new(self.snapshot.at(node_addresses));
+            let look = changes(&self.snapshot, &snapshot);
+            self.snapshot = snapshot;
+            self.add(Fresh { since: now, cause: Cause::Incremental, look });
+        }
     }
 
     fn add(&mut self, added: Fresh) {
@@ -147,8 +176,8 @@ impl Ledger {
     }
 
     pub(super) fn take(&mut self, now: Instant) -> Assignment {
-        self.under_way = self.pending();
-        let settles = self.settles.extract_if(.., |settle| settle.at <= now).collect();
+        let settles: Vec<Settle> = self.settles.extract_if(.., |settle| settle.at <= now).collect();
+        self.under_way = waiting(&self.snapshot, self.fresh.as_ref(), &settles);
         let hourly = self.full_look_at <= now;
         let mut assignment = Assignment {
             task: Task { snapshot: self.snapshot.clone(), look: Look::default() },
@@ -169,17 +198,43 @@ impl Ledger {
     }
 
     pub(super) fn fails_with(&self, end: &End) -> bool {
-        self.retry.as_ref().is_some_and(|retry| retry.end == *end)
+        let is_busy = *end == End::Busy && self.settles.iter().any(Settle::is_busy);
+        is_busy || self.retry.as_ref().is_some_and(|retry| retry.end == *end)
     }
 
     pub(super) fn fail(&mut self, now: Instant, end: &End, is_news: bool) -> Failure {
         let failures = self.retry.as_ref().map_or(0, |retry| retry.failures);
-        let doubled = FIRST_RETRY * 2u32.pow(failures.min(6));
         let unavailable = matches!(end, End::Failed(Error::Unavailable { .. }));
-        let retry_in = if unavailable { LAST_RETRY } else { doubled.min(LAST_RETRY) };
+        let retry_in = if unavailable { LAST_RETRY } else { delay(failures) };
         self.retry =
             Some(Retry { failures: failures.saturating_add(1), end: end.clone(), at: now + retry_in });
         Failure { is_news, retry_in }
+    }
+
+    /// Keeps the front ends of entries that could not be deleted, each with its own time; tells how soon the first of
+    /// them is looked at again.
+    pub(super) fn keep_busy(
+        &mut self,
+        now: Instant,
+        assignment: &Assignment,
+        findings: &Findings,
+    ) -> Duration {
+        let snapshot = &assignment.task.snapshot;
+        let mut looks: BTreeMap<u32, Look> = BTreeMap::new();
+        for stale in findings.stale.iter().filter(|stale| stale.outcome == Some(Outcome::Busy)) {
+            let address = stale.flow.orig.destination();
+            let look = Look::at(&stale.flow, snapshot, &service_ports_of(&stale.flow, &assignment.task));
+            let mut busy = self.settles.iter_mut().filter(|settle| settle.is_busy());
+            match busy.find(|settle| settle.look.covers(snapshot, address)) {
+                Some(settle) => settle.look.merge(&look),
+                None => looks.entry(assignment.failures_at(address)).or_default().merge(&look),
+            }
+        }
+        let soonest = looks.keys().next().map_or(LAST_RETRY, |failures| delay(*failures));
+        for (failures, look) in looks {
+            self.look_again(now + delay(failures), Round::Busy { failures: failures + 1 }, &look);
+        }
+        soonest
     }
 
     /// What was looked at is done with; what a commit changed is looked at once more, and what was stale again
@@ -200,7 +255,8 @@ impl Ledger {
         for settle in &assignment.settles {
             let persisting = assignment.persisting(settle, findings);
             match settle.round {
-                _ if persisting.is_empty() => {}
+                Round::Busy { .. } => {}
+                Round::Second | Round::Third if persisting.is_empty() => {}
                 Round::Second => self.look_again(now + THIRD_LOOK_AFTER, Round::Third, &settle.look),
                 Round::Third => findings.warnings.push(Warning::Persisting { front_ends: persisting }),
             }
@@ -214,17 +270,39 @@ impl Ledger {
         self.settles.push(Settle { at, round, look: look.clone() });
     }
 
-    /// That deletes are addressed wrongly is said once.
-    pub(super) fn drop_old_news(&mut self, warnings: &mut Vec<Warning>) {
-        let is_all_gone = |warning: &Warning| matches!(warning, Warning::AllGone { .. });
-        let said = self.all_gone;
-        self.all_gone |= warnings.iter().any(is_all_gone);
-        warnings.retain(|warning| !(said && is_all_gone(warning)));
+    /// That deletes are addressed wrongly is said once, and a mass deletion once however often it is tried.
+    pub(super) fn drop_old_news(&mut self, end: &End, warnings: &mut Vec<Warning>) {
+        let (mut all_gone, mut mass_deletion) = (self.all_gone, self.mass_deletion);
+        warnings.retain(|warning| match warning {
+            Warning::AllGone { .. } => !std::mem::replace(&mut all_gone, true),
+            Warning::MassDeletion { .. } => !std::mem::replace(&mut mass_deletion, true),
+            Warning::Refused { .. } | Warning::Persisting { .. } => true,
+        });
+        self.all_gone = all_gone;
+        self.mass_deletion = mass_deletion && *end != End::Complete;
     }
 
-    /// Front ends that wait for their first look, or are being looked at.
+    /// Front ends that wait for their first look, are being looked at, or have entries that could not be deleted.
     pub(super) fn pending(&self) -> usize {
-        self.under_way + self.fresh.as_ref().map_or(0, |fresh| fresh.look.len(&self.snapshot))
+        self.under_way + waiting(&self.snapshot, self.fresh.as_ref(), &self.settles)
+    }
+}
+
+fn waiting(snapshot: &Snapshot, fresh: Option<&Fresh>, settles: &[Settle]) -> usize {
+    let busy = settles.iter().filter(|settle| settle.is_busy()).map(|settle| &settle.look);
+    fresh.map(|fresh| &fresh.look).into_iter().chain(busy).map(|look| look.len(snapshot)).sum()
+}
+
+/// Until the next try, after so many that failed before this one.
+fn delay(failures: u32) -> Duration {
+    (FIRST_RETRY * 2u32.pow(failures.min(6))).min(LAST_RETRY)
+}
+
+// === impl Settle ===
+
+impl Settle {
+    fn is_busy(&self) -> bool {
+        matches!(self.round, Round::Busy { .. })
     }
 }
 
@@ -246,6 +324,20 @@ impl Assignment {
         }
     }
 
+    /// Whether it was made because entries were busy before.
+    pub(super) fn was_busy(&self) -> bool {
+        self.settles.iter().any(Settle::is_busy)
+    }
+
+    /// How often entries sent to an address were busy before.
+    fn failures_at(&self, address: SocketAddr) -> u32 {
+        let failures = self.settles.iter().map(|settle| match settle.round {
+            Round::Busy { failures } if settle.look.covers(&self.task.snapshot, address) => failures,
+            Round::Busy { .. } | Round::Second | Round::Third => 0,
+        });
+        failures.max().unwrap_or_default()
+    }
+
     /// Front ends of a repeated look that were stale again, unless a commit explains it.
     fn persisting(&self, settle: &Settle, findings: &Findings) -> BTreeSet<FrontEnd> {
         let snapshot = &self.task.snapshot;
@@ -253,8 +345,9 @@ impl Assignment {
             |address| self.fresh.as_ref().is_some_and(|fresh| fresh.look.covers(snapshot, address));
         let stale = findings.stale.iter().filter(|stale| {
             let address = stale.flow.orig.destination();
-            let found = stale.outcome.is_some_and(|outcome| outcome != Outcome::Gone);
-            found && settle.look.covers(snapshot, address) && !explained(address)
+            stale.outcome == Some(Outcome::Deleted)
+                && settle.look.covers(snapshot, address)
+                && !explained(address)
         });
         stale.map(|stale| front_end_of(&stale.flow, snapshot)).collect()
     }

@@ -25,7 +25,7 @@ fn start(kernel: impl Kernel + Send + 'static) -> (Worker, Receiver<News>) {
         // A test may have seen enough.
         let _ = sender.send(it);
     };
-    (Worker::start(kernel, tell).unwrap(), news)
+    (Worker::start(kernel, || None, tell).unwrap(), news)
 }
 
 fn next_report(news: &Receiver<News>) -> Report {
@@ -215,4 +215,17 @@ fn dropping_it_in_the_middle_of_a_dump_ends_the_dump() {
     drop(worker);
     let report = next_report(&news);
     assert_eq!((report.findings.end, report.failure), (End::Stopped, None));
+}
+
+#[test]
+fn node_ports_answer_on_no_address_that_has_left_the_node() {
+    let elsewhere = "10.1.0.9:40001>192.168.0.100:30053 replied";
+    let kernel = Arc::new(Mutex::new(Fake::new([entry(elsewhere), entry(STALE)])));
+    let (sender, news) = channel();
+    let local = || Some(["192.168.0.1".parse().unwrap()].into());
+    let worker = Worker::start(kernel.clone(), local, move |it| drop(sender.send(it))).unwrap();
+    let rules = generation("dns 10.96.0.10:53 30053 = 10.1.0.8:53; nodes 192.168.0.1 192.168.0.100");
+    worker.committed(Family::V4, rules, Cause::FirstSync);
+    assert_eq!(next_report(&news).findings.deleted(), 1);
+    assert_eq!(kernel.lock().unwrap().entries, [entry(elsewhere)]);
 }

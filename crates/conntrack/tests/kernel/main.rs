@@ -255,7 +255,7 @@ fn first_report(generation: Generation, cause: Cause) -> Report {
 
 fn report_of(family: Family, generation: Generation, cause: Cause) -> Report {
     let (sender, news) = channel();
-    let worker = Worker::start(Netlink::new(), move |it| drop(sender.send(it))).unwrap();
+    let worker = Worker::start(Netlink::new(), || None, move |it| drop(sender.send(it))).unwrap();
     worker.committed(family, generation, cause);
     loop {
         if let News::Pass(report) = news.recv_timeout(Duration::from_secs(60)).unwrap() {

@@ -47,7 +47,7 @@ spec:
 fn committed() -> (Stage, Receiver<News>) {
     let (sender, news) = channel();
     let tell = move |it| drop(sender.send(it));
-    let worker = Worker::start(Arc::new(Mutex::new(Fake::new([]))), tell).unwrap();
+    let worker = Worker::start(Arc::new(Mutex::new(Fake::new([]))), || None, tell).unwrap();
     let mut stage = Stage::idle(Layout::Blocks);
     stage.family.flows = Some(Arc::new(worker));
     stage.put(&objects("10.244.0.1", "10.244.0.1"));
@@ -96,4 +96,40 @@ fn failing() -> (Stage, Receiver<News>) {
         is_early.then_some((stage, news))
     };
     (0..20).find_map(|_| failed()).expect("two seconds are enough now and then")
+}
+
+fn next_commit(news: &Receiver<News>) -> Cause {
+    loop {
+        if let Occasion::Commit(cause) = next_look(news, LONG).unwrap() {
+            return cause;
+        }
+    }
+}
+
+#[test]
+fn flows_follow_node_addresses_that_come_and_go_without_a_sync() {
+    let (mut stage, news) = committed();
+    stage.family.host_look.addresses = || Ok(vec!["192.168.0.1".parse().unwrap()]);
+    let service = objects("10.244.0.1", "10.244.0.1").replace(
+        "ports: [{name: udp, port: 53,",
+        "type: NodePort\n  ports: [{name: udp, nodePort: 30053, port: 53,",
+    );
+    stage.put(&service);
+    assert_eq!(next_commit(&news), Cause::Incremental);
+    let restores = stage.tables().restored.len();
+    stage.family.host_look.addresses =
+        || Ok(vec!["192.168.0.1".parse().unwrap(), "192.168.0.100".parse().unwrap()]);
+    stage.family.look_for_canary(now());
+    assert_eq!(next_commit(&news), Cause::Incremental);
+    assert_eq!(stage.tables().restored.len(), restores);
+}
+
+#[test]
+fn rules_that_were_replaced_while_the_cluster_changed_are_a_flush() {
+    let (mut stage, news) = committed();
+    stage.swap_rule();
+    stage.family.proxier.suspect();
+    stage.put(&objects("10.244.0.1", "10.244.0.2"));
+    stage.live(SOON);
+    assert_eq!(next_commit(&news), Cause::AfterFlush);
 }

@@ -11,7 +11,7 @@ use crate::agenda::Agenda;
 use crate::fake::{Fault, FilterSupport};
 use crate::flow::{Entry, Family, Flow, Protocol, Status, Tuple, Zone};
 use crate::generation::{Cause, Delivery, Generation};
-use crate::kernel::Error;
+use crate::kernel::{Error, Outcome};
 use crate::rehearsal::{HOUR, Rehearsal};
 use crate::snapshot::Snapshot;
 use crate::stale::tests::laws::{address, any_address, any_family, any_generation, any_zone};
@@ -32,6 +32,8 @@ enum Event {
     Wait(Duration),
     Fault(Fault),
     FailedDelete,
+    /// Entries can be deleted or not from here on.
+    Deletes(Option<Outcome>),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -105,6 +107,7 @@ impl World {
             }
             Event::Wait(time) => self.wait(time),
             Event::Fault(fault) => self.node.kernel.faults.push_back(fault),
+            Event::Deletes(answer) => self.node.kernel.delete_answer = answer,
             Event::FailedDelete => self.node.kernel.delete_errors.push_back(ENOBUFS),
         }
     }
@@ -213,6 +216,7 @@ impl World {
     }
 
     fn quiesce(&mut self, last: &Generation) {
+        self.node.kernel.delete_answer = None;
         for family in [Family::V4, Family::V6] {
             self.commit(family, last.clone());
             self.commit(family, last.clone());
@@ -284,6 +288,8 @@ fn any_event() -> impl Strategy<Value = Event> {
         6 => (0u64..4000).prop_map(|ms| Event::Wait(Duration::from_millis(ms))),
         2 => fault.prop_map(Event::Fault),
         1 => Just(Event::FailedDelete),
+        1 => Just(Event::Deletes(Some(Outcome::Busy))),
+        1 => Just(Event::Deletes(None)),
     ]
 }
 
