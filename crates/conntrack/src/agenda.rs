@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 pub use ledger::Assignment;
 use ledger::{Fresh, Ledger};
 
-use crate::dirty::{Look, changes};
+use crate::dirty::{Dirty, Look, changes};
 use crate::flow::Family;
 use crate::generation::{Cause, Generation};
 use crate::pass::Rules;
@@ -84,8 +84,9 @@ impl Agenda {
         let nothing = Snapshot::new(family, &Generation::default());
         let committed = self.ledgers.get(&family).map_or(&nothing, |ledger| ledger.snapshot());
         // As if all of it had come and gone: what it adds to the last commit has left.
-        let Look { former, .. } = changes(&attempted, committed);
-        self.attempted.entry(family).or_default().merge(&Look { former, ..Look::default() });
+        let mut look = changes(&attempted, committed);
+        look.dirty = Dirty::default();
+        self.attempted.entry(family).or_default().merge(&look);
     }
 
     /// The rules by which flows of a family can be judged.

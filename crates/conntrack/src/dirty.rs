@@ -26,6 +26,8 @@ pub struct Look {
     pub dirty: Dirty,
     /// By address: backends that left it since it was last looked at. They count where there is no front end.
     pub former: BTreeMap<SocketAddr, Former>,
+    /// How many pairs of an address and a backend were remembered.
+    pub(crate) pairs: usize,
 }
 
 /// Who served an address.
@@ -37,9 +39,8 @@ pub struct Former {
     pub backends: BTreeSet<SocketAddr>,
 }
 
-/// Bounds of what is remembered where conntrack cannot be reached for months: addresses, and backends of each.
-const FORMER_ADDRESSES: usize = 16_384;
-const FORMER_BACKENDS: usize = 4_096;
+/// How many pairs of an address and a backend are remembered where conntrack cannot be reached for months.
+const FORMER_PAIRS: usize = 65_536;
 
 impl Default for Dirty {
     fn default() -> Dirty {
@@ -77,7 +78,7 @@ impl Dirty {
 impl Look {
     /// A look at everything.
     pub fn everything() -> Look {
-        Look { dirty: Dirty::Everything, former: BTreeMap::new() }
+        Look { dirty: Dirty::Everything, ..Look::default() }
     }
 
     /// Whether there is nothing to look at.
@@ -133,14 +134,16 @@ impl Look {
         backends: impl Iterator<Item = SocketAddr>,
     ) {
         let mut backends = backends.peekable();
-        let full = self.former.len() >= FORMER_ADDRESSES && !self.former.contains_key(&address);
-        if backends.peek().is_none() || full {
+        if backends.peek().is_none() || self.pairs >= FORMER_PAIRS {
             return;
         }
         let former = self.former.entry(address).or_default();
         former.service_ports.extend(service_ports.into_iter().cloned());
-        let room = FORMER_BACKENDS.saturating_sub(former.backends.len());
-        former.backends.extend(backends.take(room));
+        while self.pairs < FORMER_PAIRS
+            && let Some(backend) = backends.next()
+        {
+            self.pairs += usize::from(former.backends.insert(backend));
+        }
     }
 }
 

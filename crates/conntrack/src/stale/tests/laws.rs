@@ -98,8 +98,11 @@ fn any_look() -> impl Strategy<Value = Look> {
     ];
     let former = prop::collection::btree_set(any_backend(), 1..4)
         .prop_map(|backends| Former { backends, service_ports: BTreeSet::new() });
-    (dirty, prop::collection::btree_map(any_address(), former, 0..4))
-        .prop_map(|(dirty, former)| Look { dirty, former })
+    (dirty, prop::collection::btree_map(any_address(), former, 0..4)).prop_map(|(dirty, former)| Look {
+        dirty,
+        former,
+        ..Look::default()
+    })
 }
 
 /// As in the kernel, no two entries have the same tuple in the same zone.
@@ -200,7 +203,7 @@ proptest! {
         family in any_family(), table in any_table(), rules in any_generation(), look in any_look(),
     ) {
         let snapshot = Snapshot::new(family, &rules);
-        let everything = Look { dirty: Dirty::Everything, former: look.former };
+        let everything = Look { dirty: Dirty::Everything, former: look.former, ..Look::default() };
         let mut union = BTreeSet::new();
         for (front_end, _) in snapshot.front_ends() {
             let one = Look { dirty: Dirty::These([front_end].into()), ..Look::default() };
