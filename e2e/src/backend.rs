@@ -20,9 +20,10 @@ use crate::netns::Netns;
 const INSTALLED: &str = "/usr/sbin";
 
 /// What in the kernel iptables writes to.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Backend {
     /// nf_tables, by `iptables-nft`.
+    #[default]
     Nft,
     /// The older x_tables, by `iptables-legacy`.
     Legacy,

@@ -23,7 +23,6 @@ use crate::wait::{self, Watch};
 const GLANCE: Duration = Duration::from_millis(2);
 /// The table is looked at twice a second at most.
 const GAP: Duration = Duration::from_millis(600);
-const PROMPT: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How the daemon is run.
@@ -35,6 +34,8 @@ pub struct Setup {
     pub flags: Vec<&'static str>,
     /// A program, with arguments, that starts the program named after them.
     pub through: Vec<OsString>,
+    /// The iptables that it uses.
+    pub backend: Backend,
     /// A folder whose programs come before iptables.
     pub tools: Option<PathBuf>,
 }
@@ -57,7 +58,7 @@ impl Daemon {
         let folder = TempDir::with_prefix("kp-daemon-").context("make a folder for the daemon")?;
         let (config, log) = (folder.path().join("config.yaml"), folder.path().join("log"));
         fs::write(&config, &setup.config).context("write the configuration")?;
-        let tools = Tools::new(Backend::Nft)?;
+        let tools = Tools::new(setup.backend)?;
         let mut command = netns.command("setpriv");
         command.args(["--pdeathsig", "KILL", "--"]).args(&setup.through).arg(binary()?);
         command.arg("--manifests").arg(manifests).arg("--config").arg(config);
@@ -102,6 +103,16 @@ impl Daemon {
     /// If the log cannot be read.
     pub fn passes(&self, family: Family) -> Result<usize> {
         self.count(&format!("{family} change: "))
+    }
+
+    /// How many passes over the conntrack table it has made in a family for whatever reason, but to look once more or
+    /// since an hour has passed.
+    ///
+    /// # Errors
+    /// If the log cannot be read.
+    pub fn looks(&self, family: Family) -> Result<usize> {
+        let causes = ["change", "after failure", "after flush", "first sync"];
+        causes.into_iter().map(|cause| self.count(&format!("\"{family} {cause}: "))).sum()
     }
 
     /// How many lines of its log hold the text.
@@ -203,7 +214,7 @@ impl Daemon {
     /// If it does not end promptly.
     pub fn stop(&mut self) -> Result<()> {
         kill_process(Pid::from_child(&self.child), Signal::TERM).context("send SIGTERM to kube-proxy")?;
-        wait::until(PROMPT, || {
+        wait::until(PATIENCE, || {
             let status = self.child.try_wait().context("wait for kube-proxy")?;
             let status = status.context("kube-proxy does not end on SIGTERM")?;
             ensure!(status.success(), "kube-proxy ended with {status}");

@@ -53,7 +53,7 @@ status:
 pub const INTERVAL: Duration = Duration::from_millis(100);
 
 /// How long anything may take that is not measured.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The stage. The daemon and the servers end before their namespaces go.
 #[derive(Debug)]

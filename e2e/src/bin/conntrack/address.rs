@@ -78,6 +78,7 @@ pub(crate) fn load_balancer_ip_withdrawn(family: Family) -> Outcome {
     table::make(&stage.node, [New::udp(somebody, senders[0].to, MARK).replied()])?;
     let commit = stage.put(family, &service)?;
     let last = check::is_silent(&stage, &senders, 0, commit)?;
+    stage.daemon.rest(family)?;
     let entries = stage.entries(&[senders[0].to, senders[1].to])?;
     ensure!(!entries.iter().any(|entry| entry.flow.is_dnated()), "translated entries are left: {entries:?}");
     ensure!(entries.iter().any(|entry| entry.mark == MARK), "somebody else's entry was deleted");

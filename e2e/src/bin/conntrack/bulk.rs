@@ -40,6 +40,9 @@ fn entries() -> Result<u32> {
 /// 17,600 of 200,000 entries are stale; meanwhile another service is programmed.
 pub(crate) fn many_stale(family: Family) -> Outcome {
     const GROWTH: u64 = 16 << 20;
+    // Ten times what is aimed at: goals are measured elsewhere, where nothing else runs.
+    const PASS: Duration = Duration::from_secs(5);
+    const OTHER: Duration = Duration::from_secs(1);
     let stage = Stage::start("", &[])?;
     let service = Service::new(&pods(&[0, 1]));
     stage.put(family, &service)?;
@@ -56,8 +59,11 @@ pub(crate) fn many_stale(family: Family) -> Outcome {
     stage.daemon.rest(family)?;
     let memory = stage.daemon.memory()?;
     let commit = stage.put(family, &service.with_endpoints(family, &[ready(0)]))?;
-    stage.put(family, &Service::new(&pods(&[0])).named("other", 20))?;
+    let before = Instant::now();
+    let other = stage.put(family, &Service::new(&pods(&[0])).named("other", 20))?;
+    check::in_time(&stage, "for the rules of another service", other - before, OTHER)?;
     let took = stage.daemon.says(&format!("{family} change: {stale} stale UDP"), 0)? - commit;
+    check::in_time(&stage, "for the pass", took, PASS)?;
     let growth = stage.daemon.peak_memory()?.saturating_sub(memory);
     ensure!(growth <= GROWTH, "the memory grew by {growth} bytes");
     let said = format!("demo/web:silent, {stale}: the backend is not serving");

@@ -131,8 +131,8 @@ pub(crate) fn target_port(family: Family) -> Outcome {
         let ports: BTreeSet<u16> = entries.iter().map(|entry| entry.flow.backend().port()).collect();
         (ports == BTreeSet::from(OTHER_PORTS)).then(Instant::now)
     };
-    let moved = stage.wait_for(Duration::from_secs(2), moved).context("flows keep the old port")?;
-    ensure!(moved <= commit + RECOVERY, "moved {:?} after the commit", moved - commit);
+    let moved = stage.wait_for(check::PATIENCE, moved).context("flows keep the old port")?;
+    check::in_time(&stage, "from the commit to the move", moved - commit, RECOVERY)?;
     check::arrives(&stage, &senders, 0, moved)?;
     Ok(Some(moved - commit))
 }
@@ -143,7 +143,7 @@ pub(crate) fn terminating(family: Family) -> Outcome {
     let senders =
         check::at_first_pod(&stage, family, &Service::new(&pods(&[0])), (&stage.client, ClusterIp))?;
     stage.mark(&senders)?;
-    let before = stage.daemon.passes(family)?;
+    let before = stage.daemon.looks(family)?;
     let service = Service::new(&[ready(0).terminating(), ready(1)]);
     let commit = stage.put(family, &service)?;
     check::survives_unseen(&stage, &senders, family, before)?;

@@ -1,21 +1,24 @@
 //! Turns entries that look like those of a Service, but are not, into the test that they survive.
 //!
-//! Does not know of flows that should move.
+//! Does not know of flows that should move, but for those to an address that moves itself.
+#![expect(clippy::disallowed_methods, reason = "an address moves at a moment")]
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use conntrack::flow::Protocol;
 use e2e::backend::Family;
+use e2e::flow::daemon::Setup;
 use e2e::flow::sender::Sender;
 use e2e::flow::service::Target::{ClusterIp, ExternalIp, NodePort};
 use e2e::flow::service::{EXTERNAL, NODE_PORTS, PORTS, Service, pod_address, pods};
 use e2e::flow::sink::{Manner, Sink};
-use e2e::flow::stage::{INTERVAL, Stage};
+use e2e::flow::stage::{CONFIG, INTERVAL, Stage};
 use e2e::flow::table::{self, New};
 use e2e::netns::Netns;
+use e2e::wait;
 
 use crate::Outcome;
 use crate::check;
@@ -35,7 +38,7 @@ fn passing_by(family: Family, from: fn(&Stage) -> &Netns) -> Outcome {
         Family::V4 => "172.31.0.1".parse()?,
         Family::V6 => "fd00:31::1".parse()?,
     };
-    let stage = Stage::start("", &[])?;
+    let mut stage = Stage::start("", &[])?;
     stage.put(family, &Service::new(&pods(&[0])).with_node_ports())?;
     let server = serve(&stage.outside, NODE_PORTS)?;
     let senders: Vec<Sender> = NODE_PORTS
@@ -50,12 +53,13 @@ fn passing_by(family: Family, from: fn(&Stage) -> &Netns) -> Outcome {
     let before = stage.daemon.passes(family)?;
     stage.put(family, &Service::new(&[]).with_node_ports())?;
     check::survives(&stage, &senders, family, before)?;
+    check::survives_restart(&mut stage, &senders, family)?;
     Ok(None)
 }
 
 /// One service has the port that is a node port of another.
 pub(crate) fn cluster_ip_port_like_a_node_port(family: Family) -> Outcome {
-    let stage = Stage::start("", &[])?;
+    let mut stage = Stage::start("", &[])?;
     let service = Service::new(&pods(&[0])).named("other", 20).with_ports(NODE_PORTS);
     stage.put(family, &service)?;
     stage.put(family, &Service::new(&pods(&[0])).with_node_ports())?;
@@ -65,6 +69,7 @@ pub(crate) fn cluster_ip_port_like_a_node_port(family: Family) -> Outcome {
     let before = stage.daemon.passes(family)?;
     stage.put(family, &Service::new(&pods(&[1])).with_node_ports())?;
     check::survives(&stage, &senders, family, before)?;
+    check::survives_restart(&mut stage, &senders, family)?;
     Ok(None)
 }
 
@@ -72,7 +77,7 @@ pub(crate) fn cluster_ip_port_like_a_node_port(family: Family) -> Outcome {
 pub(crate) fn tunnel_at_an_external_ip(family: Family) -> Outcome {
     const TUNNEL: u16 = 8472;
     let external = |service: Service| service.with_external(&["192.168.50.2", "fd00:50::2"]);
-    let stage = Stage::start("", &[])?;
+    let mut stage = Stage::start("", &[])?;
     let service = external(Service::new(&pods(&[0])));
     stage.put(family, &service)?;
     let server = Sink::start(&stage.node, &[(TUNNEL, Manner::Silent)])?;
@@ -83,6 +88,7 @@ pub(crate) fn tunnel_at_an_external_ip(family: Family) -> Outcome {
     let before = stage.daemon.passes(family)?;
     stage.put(family, &external(Service::new(&pods(&[1]))))?;
     check::survives(&stage, &tunnel, family, before)?;
+    check::survives_restart(&mut stage, &tunnel, family)?;
     Ok(None)
 }
 
@@ -134,6 +140,7 @@ pub(crate) fn zone_copy(family: Family) -> Outcome {
     table::make(&stage.node, copies)?;
     let commit = stage.put(family, &service)?;
     let took = check::arrives(&stage, &senders, 0, commit)?;
+    stage.daemon.rest(family)?;
     let copies = stage.entries(&[senders[0].to, senders[1].to])?;
     let copies = copies.iter().filter(|entry| entry.mark == MARK && !entry.flow.is_dnated()).count();
     ensure!(copies == senders.len(), "{copies} copies are left; the log:\n{}", stage.daemon.tail());
@@ -159,7 +166,7 @@ pub(crate) fn zone_to_a_dead_backend(family: Family) -> Outcome {
 
 /// Node ports answer on some addresses only; flows to the others are somebody else's.
 pub(crate) fn node_port_addresses(family: Family) -> Outcome {
-    let stage = Stage::start("nodePortAddresses: [192.168.50.0/24, 'fd00:50::/64']\n", &[])?;
+    let mut stage = Stage::start("nodePortAddresses: [192.168.50.0/24, 'fd00:50::/64']\n", &[])?;
     let service = Service::new(&pods(&[0])).with_node_ports();
     stage.put(family, &service)?;
     let server = serve(&stage.node, NODE_PORTS)?;
@@ -174,7 +181,51 @@ pub(crate) fn node_port_addresses(family: Family) -> Outcome {
     stage.mark(&others)?;
     let commit = stage.put(family, &Service::new(&pods(&[1])).with_node_ports())?;
     let took = check::moves(&stage, &senders, [0, 1], commit)?;
+    stage.daemon.rest(family)?;
     stage.has_marks(&others)?;
+    check::survives_restart(&mut stage, &others, family)?;
+    Ok(Some(took))
+}
+
+/// An address on which node ports answer comes to this node from a host outside, and goes back. No Service changes, so
+/// nothing is synced; rules follow at once, and flows soon after.
+pub(crate) fn address_moves(family: Family) -> Outcome {
+    const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(172, 31, 0, 77));
+    let config = CONFIG.replace("minSyncPeriod", "syncPeriod: 1s, minSyncPeriod");
+    let mut stage = Stage::start_with(Setup { config, ..Setup::default() })?;
+    let set = |netns: &Netns, action, link| netns.ip(&format!("addr {action} {ADDRESS}/32 dev {link}"));
+    set(&stage.outside, "add", "eth0")?;
+    stage.put(family, &Service::new(&pods(&[0])).with_node_ports())?;
+    let server = serve(&stage.outside, NODE_PORTS)?;
+    let senders: Vec<Sender> = NODE_PORTS
+        .iter()
+        .map(|port| Sender::start(&stage.client, (ADDRESS, *port).into(), INTERVAL))
+        .collect::<Result<_>>()?;
+    reach(&stage, &senders, &server)?;
+
+    set(&stage.outside, "del", "eth0")?;
+    set(&stage.node, "add", "eth1")?;
+    let moved = Instant::now();
+    let took = stage.arrive(&senders, 0, moved)? - moved;
+    set(&stage.node, "del", "eth1")?;
+    set(&stage.outside, "add", "eth0")?;
+    let moved = Instant::now();
+    for sender in &senders {
+        let arrived = || server.arrivals(sender).into_iter().find(|at| *at > moved);
+        ensure!(
+            stage.wait_for(check::PATIENCE, arrived).is_some(),
+            "{} is kept from {}; the log:\n{}",
+            sender.from,
+            sender.to,
+            stage.daemon.tail()
+        );
+    }
+    check::rest(&stage, &senders)?;
+    stage.mark(&senders)?;
+    let before = stage.daemon.passes(family)?;
+    stage.put(family, &Service::new(&pods(&[1])).with_node_ports())?;
+    check::survives(&stage, &senders, family, before)?;
+    check::survives_restart(&mut stage, &senders, family)?;
     Ok(Some(took))
 }
 
@@ -192,7 +243,7 @@ fn serve(netns: &Netns, ports: [u16; 2]) -> Result<Sink> {
 fn reach(stage: &Stage, senders: &[Sender], server: &Sink) -> Result<()> {
     for sender in senders {
         let arrived = || server.arrivals(sender).first().copied();
-        let arrived = stage.wait_for(Duration::from_secs(5), arrived);
+        let arrived = stage.wait_for(check::PATIENCE, arrived);
         ensure!(arrived.is_some(), "{} does not reach {}", sender.from, sender.to);
     }
     check::rest(stage, senders)
@@ -208,12 +259,14 @@ fn change_and_look(stage: &Stage, family: Family, service: &Service) -> Result<(
 }
 
 fn expect_marks(stage: &Stage, front_ends: &[SocketAddr], expected: &[u32]) -> Result<()> {
-    let mut marks: Vec<u32> = stage.entries(front_ends)?.iter().map(|entry| entry.mark).collect();
-    marks.sort_unstable();
-    ensure!(
-        marks == expected,
-        "entries {marks:?} are left, not {expected:?}; the log:\n{}",
-        stage.daemon.tail()
-    );
-    Ok(())
+    wait::until(check::PATIENCE, || {
+        let mut marks: Vec<u32> = stage.entries(front_ends)?.iter().map(|entry| entry.mark).collect();
+        marks.sort_unstable();
+        ensure!(
+            marks == expected,
+            "entries {marks:?} are left, not {expected:?}; the log:\n{}",
+            stage.daemon.tail()
+        );
+        Ok(())
+    })
 }

@@ -24,7 +24,7 @@ fn change(family: Family, service: &Service, changed: &Service) -> Outcome {
     let stage = Stage::start("", &[])?;
     let senders = check::at_first_pod(&stage, family, service, (&stage.client, ClusterIp))?;
     stage.mark(&senders)?;
-    let before = stage.daemon.passes(family)?;
+    let before = stage.daemon.looks(family)?;
     stage.put(family, changed)?;
     check::survives_unseen(&stage, &senders, family, before)?;
     Ok(None)
@@ -40,7 +40,7 @@ pub(crate) fn policies(family: Family) -> Outcome {
     let beacon = |pod| Service::new(&[]).named("beacon", 50).with_tcp(&pods(&[pod]));
     stage.put(family, &beacon(0))?;
     check::rest(&stage, &senders)?;
-    let before = stage.daemon.passes(family)?;
+    let before = stage.daemon.looks(family)?;
     let mut turns = (0..2).cycle().skip(1);
     let mut unseen = |changed: &Service| {
         stage.manifests.put(&changed.file(), &changed.yaml())?;

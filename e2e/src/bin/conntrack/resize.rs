@@ -61,19 +61,16 @@ fn resized(family: Family, pipe: &Path, sizes: &Sizes) -> Outcome {
     let backend: SocketAddr = (pod_address(family, 0), PORTS[0]).into();
     table::make(&stage.node, (0..ENTRIES).map(|n| New::udp(client(n), front_end, 1).to(backend)))?;
 
+    let before = stage.daemon.passes(family)?;
     sizes.growing.store(true, Ordering::Relaxed);
     let commit = stage.put(family, &service.with_endpoints(family, &[ready(1)]))?;
     stage.daemon.says(DOUBT, 0)?;
     sizes.growing.store(false, Ordering::Relaxed);
     let took = check::arrives_within(&stage, &senders, 1, commit, LIMIT)?;
-    check::sleep_until(commit + LIMIT);
-    let entries = stage.entries(&[front_end])?;
-    let left = entries.iter().filter(|entry| entry.flow.backend() == backend).count();
-    ensure!(left == 0, "{left} stale entries are left");
+    stage.daemon.says(&format!("{family} change: "), before + 1).context("the look was not repeated")?;
+    check::leaves(&stage, front_end, backend)?;
     let doubts = stage.daemon.count(DOUBT)?;
     ensure!(doubts == 1, "{doubts} complaints; the log:\n{}", stage.daemon.tail());
-    let looks = stage.daemon.passes(family)?;
-    ensure!(looks >= 2, "the look was not repeated; the log:\n{}", stage.daemon.tail());
     Ok(Some(took))
 }
 

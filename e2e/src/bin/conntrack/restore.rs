@@ -10,7 +10,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use e2e::backend::{Backend, Family};
+use e2e::backend::{Backend, Family, Tools};
 use e2e::command::run;
 use e2e::flow::daemon::Setup;
 use e2e::flow::service::Target::ClusterIp;
@@ -24,12 +24,24 @@ use crate::check;
 /// For so long a late tool keeps quiet: longer than it takes until all is looked at for the second time.
 const QUIET: Duration = Duration::from_secs(5);
 
+/// A tool that waits looks so often whether it may work, twenty times a second.
+const TURNS: u32 = 600;
+
 /// What the tool says when it fails.
 const COMPLAINT: &str = "failing on purpose";
 
 /// The rules cannot be written when an endpoint is replaced; the next attempt succeeds.
 pub(crate) fn fails(family: Family) -> Outcome {
-    let tool = Tool::new(family)?;
+    fails_in(family, Backend::Nft)
+}
+
+/// The same in x_tables.
+pub(crate) fn fails_in_legacy(family: Family) -> Outcome {
+    fails_in(family, Backend::Legacy)
+}
+
+fn fails_in(family: Family, backend: Backend) -> Outcome {
+    let tool = Tool::new(family, backend)?;
     let stage = tool.stage()?;
     let senders =
         check::at_first_pod(&stage, family, &Service::new(&pods(&[0])), (&stage.client, ClusterIp))?;
@@ -48,7 +60,7 @@ pub(crate) fn fails(family: Family) -> Outcome {
 /// Rules of a service are written although the tool says that it failed. Clients reach its endpoint by them, and then
 /// the service is deleted, before any commit succeeded that had it.
 pub(crate) fn fails_after_writing(family: Family) -> Outcome {
-    let tool = Tool::new(family)?;
+    let tool = Tool::new(family, Backend::Nft)?;
     let stage = tool.stage()?;
     tool.becomes(Failing::After)?;
     let before = stage.daemon.commits(family)?;
@@ -66,7 +78,7 @@ pub(crate) fn fails_after_writing(family: Family) -> Outcome {
 /// An endpoint is replaced, and replaced again at once. The second time the tool does not end for long after it has
 /// written the rules. Flows that these let in stay, though all is looked at meanwhile because of the first time.
 pub(crate) fn ends_late(family: Family) -> Outcome {
-    let tool = Tool::new(family)?;
+    let tool = Tool::new(family, Backend::Nft)?;
     let stage = tool.stage()?;
     let service = |pod| Service::new(&pods(&[pod]));
     let senders = check::at_first_pod(&stage, family, &service(0), (&stage.client, ClusterIp))?;
@@ -100,34 +112,41 @@ fn lead_to(stage: &Stage, family: Family, pod: usize) -> Result<()> {
     bail!("no rule leads to {address}; the end of the log:\n{}", stage.daemon.tail())
 }
 
-/// Somebody flushes the rules, and clients start before they are back: they cannot be written for a while.
+/// Somebody flushes the rules, and clients start before they are back: writing them takes a while, and succeeds.
 pub(crate) fn flushed_rules(family: Family) -> Outcome {
-    let tool = Tool::new(family)?;
+    flushed_rules_in(family, Backend::Nft)
+}
+
+/// The same in x_tables, where the kernel tells nobody.
+pub(crate) fn flushed_rules_in_legacy(family: Family) -> Outcome {
+    flushed_rules_in(family, Backend::Legacy)
+}
+
+fn flushed_rules_in(family: Family, backend: Backend) -> Outcome {
+    let tool = Tool::new(family, backend)?;
     let stage = tool.stage()?;
     let service = Service::new(&pods(&[0]));
     stage.put(family, &service)?;
-    tool.becomes(Failing::Before)?;
+    stage.daemon.rest(family)?;
+    tool.becomes(Failing::Waiting)?;
     let before = stage.daemon.commits(family)?;
-    flush(&stage)?;
+    Tools::new(backend)?.flush(&stage.node, family, &["nat"])?;
     let senders = stage.clients(&stage.client, family, &service, ClusterIp)?;
     check::arrives_nowhere(&stage, &senders)?;
     tool.works()?;
     let commit = stage.daemon.committed(family, before)?;
-    check::arrives(&stage, &senders, 0, commit).map(Some)
-}
-
-fn flush(stage: &Stage) -> Result<()> {
-    for action in ["-F", "-X"] {
-        let mut flush = stage.node.command(Backend::Nft.program());
-        run(flush.args(["iptables", "-t", "nat", action])).context("flush the rules")?;
-    }
-    Ok(())
+    let took = check::arrives(&stage, &senders, 0, commit)?;
+    stage.daemon.says(&format!("{family} after flush: {} stale", senders.len()), 0)?;
+    let failed = stage.daemon.count("Sync failed")?;
+    ensure!(failed == 0, "{failed} syncs failed; the log:\n{}", stage.daemon.tail());
+    Ok(Some(took))
 }
 
 /// The iptables-restore of a family that fails, or is late, as long as it is told to.
 struct Tool {
     folder: TempDir,
     failing: PathBuf,
+    backend: Backend,
 }
 
 /// When it fails.
@@ -139,19 +158,22 @@ enum Failing {
     After,
     /// Not at all: it only does not end for a while when all is written.
     Late,
+    /// Not at all: it only writes nothing before it is told to work.
+    Waiting,
 }
 
 impl Tool {
-    fn new(family: Family) -> Result<Tool> {
+    fn new(family: Family, backend: Backend) -> Result<Tool> {
         let folder = TempDir::with_prefix("kp-failing-").context("make a folder for a tool")?;
         let failing = folder.path().join("failing");
-        write(folder.path(), &family.tool("-restore"), &failing)?;
-        Ok(Tool { folder, failing })
+        write(folder.path(), backend, &family.tool("-restore"), &failing)?;
+        Ok(Tool { folder, failing, backend })
     }
 
     fn stage(&self) -> Result<Stage> {
         let tools = Some(self.folder.path().to_owned());
-        Stage::start_with(Setup { config: CONFIG.to_owned(), tools, ..Setup::default() })
+        let config = CONFIG.replace("minSyncPeriod", "syncPeriod: 1s, minSyncPeriod");
+        Stage::start_with(Setup { config, tools, backend: self.backend, ..Setup::default() })
     }
 
     fn becomes(&self, failing: Failing) -> Result<()> {
@@ -159,6 +181,7 @@ impl Tool {
             Failing::Before => "before",
             Failing::After => "after",
             Failing::Late => "late",
+            Failing::Waiting => "waiting",
         };
         fs::write(&self.failing, word).context("make the tool fail")
     }
@@ -168,13 +191,17 @@ impl Tool {
     }
 }
 
-fn write(folder: &Path, name: &str, failing: &Path) -> Result<()> {
-    let (program, tool, failing) = (Backend::Nft.program(), folder.join(name), failing.display());
+fn write(folder: &Path, backend: Backend, name: &str, failing: &Path) -> Result<()> {
+    let (program, tool, failing) = (backend.program(), folder.join(name), failing.display());
     let script = format!(
         "#!/bin/sh\n\
          real() {{ {} {name} \"$@\"; }}\n\
          [ -e {failing} ] || {{ real \"$@\"; exit; }}\n\
          mode=$(cat {failing})\n\
+         if [ \"$mode\" = waiting ]; then\n\
+         for turn in $(seq {TURNS}); do [ ! -e {failing} ] || sleep 0.05; done\n\
+         real \"$@\"; exit\n\
+         fi\n\
          [ \"$mode\" = before ] || real \"$@\"\n\
          [ \"$mode\" != late ] || {{ sleep {}; exit 0; }}\n\
          echo {COMPLAINT} >&2\n\

@@ -58,14 +58,16 @@ pub(crate) fn packet_in_flight(family: Family) -> Outcome {
     senders[0].pause();
 
     let commit = stage.put(family, &Service::new(&pods(&[1])))?;
-    check::sleep_until(commit + Duration::from_secs(1));
+    check::sleep_until(commit + Duration::from_millis(500));
     ensure!(stage.arrival(&senders[0], 0, begin).is_none(), "the packet did not wait");
     rule.remove(&stage)?;
     // A second one may have been sent before the pause.
     waiting.extend(queue.next(Duration::ZERO)?);
     waiting.into_iter().try_for_each(|packet| queue.release(packet))?;
-    let released = stage.wait_for(Duration::from_secs(1), || stage.arrival(&senders[0], 0, begin));
+    let released = stage.wait_for(check::PATIENCE, || stage.arrival(&senders[0], 0, begin));
     ensure!(released.is_some(), "the packet was lost");
+    // The second look comes two seconds after the commit.
+    check::in_time(&stage, "from the commit to the packet", commit.elapsed(), Duration::from_millis(1900))?;
     let made = stage.entries(&[front_end])?;
     ensure!(
         made.iter().any(|entry| entry.flow.backend().ip() == pod_address(family, 0)),

@@ -37,6 +37,8 @@ pub(crate) fn replacements(stage: &Stage) -> Result<Other> {
     let now = Instant::now();
     let share = (usage::cpu(&stage.daemon)? - before).as_secs_f64() / (now - begin).as_secs_f64();
     stage.arrive(&senders, TIMES % 2, now)?;
+    // Long enough for whoever is lost to be seen.
+    sleep(INTERVAL * 10);
     let lost = senders.iter().find(|sender| stage.arrival(sender, 1 - TIMES % 2, now + INTERVAL).is_some());
     ensure!(lost.is_none(), "a client is where it should not be; the log:\n{}", stage.daemon.tail());
     stage.remove(Family::V4, &service(TIMES))?;
