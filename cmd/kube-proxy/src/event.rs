@@ -34,6 +34,8 @@ pub(crate) enum Happening {
     },
     /// The rules of a service port are refused, and left out.
     RulesRefused {
+        /// Whose rules.
+        family: Family,
         /// The Service.
         service: NamespacedName,
         /// `namespace/name:port`.
@@ -91,6 +93,8 @@ struct Topic {
     /// `action`: what was tried.
     action: &'static str,
     regarding: Regarding,
+    /// Which part of the object has this story, where several may have one.
+    part: String,
 }
 
 /// `type`.
@@ -123,14 +127,17 @@ impl Reporter {
     /// The Event that tells of this.
     fn describe(&self, happening: Happening, at: Timestamp) -> Event {
         let of_node = |severity, reason, note| {
-            (Topic { severity, reason, action: "StartKubeProxy", regarding: self.regarding() }, note)
+            let regarding = self.regarding();
+            (Topic { severity, reason, action: "StartKubeProxy", regarding, part: String::new() }, note)
         };
         let node = &self.node;
         let (topic, note) = match happening {
-            Happening::RulesRefused { service, service_port, rule, cause } => {
-                let note =
-                    format!("node {node} left out {service_port}, whose rules are refused: {cause}: {rule}");
-                (Topic::of_service(service, "RulesRefused", "ProgramRules"), note)
+            Happening::RulesRefused { family, service, service_port, rule, cause } => {
+                let note = format!(
+                    "node {node} left out {service_port}, whose {family} rules are refused: {cause}: {rule}"
+                );
+                let part = format!("{family} {service_port}");
+                (Topic::of_service(service, part, "RulesRefused", "ProgramRules"), note)
             }
             Happening::Started => of_node(Severity::Normal, "Starting", String::new()),
             Happening::HealthServerFailed { cause } => {
@@ -146,13 +153,15 @@ impl Reporter {
                     reason: "RulesMissing",
                     action: "WriteRules",
                     regarding,
+                    part: family.to_string(),
                 };
                 (topic, format!("somebody else had taken {family} rules away, they are back: {missing}"))
             }
             Happening::HealthCheckFailed { service, port, cause } => {
                 let note =
                     format!("node {node} can't serve the health check of {service} on port {port}: {cause}");
-                (Topic::of_service(service, "FailedToStartServiceHealthcheck", "Listen"), note)
+                let part = port.to_string();
+                (Topic::of_service(service, part, "FailedToStartServiceHealthcheck", "Listen"), note)
             }
         };
         Event { topic, note: cut(note), instance: self.instance.clone(), at }
@@ -166,9 +175,9 @@ impl Reporter {
 // === impl Topic ===
 
 impl Topic {
-    /// Something is wrong with a Service.
-    fn of_service(service: NamespacedName, reason: &'static str, action: &'static str) -> Self {
-        Self { severity: Severity::Warning, reason, action, regarding: Regarding::Service(service) }
+    /// Something is wrong with a part of a Service.
+    fn of_service(service: NamespacedName, part: String, reason: &'static str, action: &'static str) -> Self {
+        Self { severity: Severity::Warning, reason, action, regarding: Regarding::Service(service), part }
     }
 }
 

@@ -133,7 +133,7 @@ impl<T: Tables + Send> FamilySync<T> {
         self.outlook.metrics.changed(change, touched.as_ref());
     }
 
-    /// Whether the kernel can tell of foreign changes to these rules.
+    /// Whether the kernel can tell of foreign changes to these rules; that may change with the tools.
     pub(crate) fn can_be_told(&self) -> bool {
         self.tables.layout() == Layout::Blocks
     }
@@ -146,6 +146,8 @@ impl<T: Tables + Send> FamilySync<T> {
     /// The kernel told something. What the tools that ran for us did is no news.
     pub(crate) fn heard(&mut self, heard: Heard, now: Instant) {
         match heard {
+            // What is told is of nf_tables.
+            Heard::Suspicious(_) | Heard::Overrun if !self.can_be_told() => {}
             Heard::Suspicious(suspicion) if suspicion.family != self.family() => {}
             Heard::Suspicious(suspicion) if self.tables.wrote(suspicion.writer) => {}
             Heard::Suspicious(_) | Heard::Overrun => self.guard.suspect(now),
@@ -166,8 +168,9 @@ impl<T: Tables + Send> FamilySync<T> {
     /// When there is something to do.
     pub(crate) fn next(&self, now: Instant) -> Instant {
         let canary = self.canary.next_look.unwrap_or(now);
-        // After a failure the pace alone decides.
-        let retry = self.proxier.next_try().filter(|_| self.pace.failures() == 0);
+        // The pace alone decides after a failure, and once a sync was asked for: what is due has to wait for its turn.
+        let is_paced = self.pace.failures() > 0 || self.pace.next().is_some();
+        let retry = self.proxier.next_try().filter(|_| !is_paced);
         [self.pace.next(), self.next_suspicion(), retry].into_iter().flatten().fold(canary, Instant::min)
     }
 
@@ -236,8 +239,8 @@ impl<T: Tables + Send> FamilySync<T> {
             return Ok(if existed { Glimpse::Changed } else { Glimpse::Unchanged });
         }
         match self.notice {
-            Notice::Told => Ok(Glimpse::Unchanged),
-            Notice::Looks => self.proxier.glimpse(&mut self.tables),
+            Notice::Told if self.can_be_told() => Ok(Glimpse::Unchanged),
+            Notice::Told | Notice::Looks => self.proxier.glimpse(&mut self.tables),
         }
     }
 
@@ -269,6 +272,7 @@ impl<T: Tables + Send> FamilySync<T> {
             Kind::Partial => sync(),
         };
         let phases = tables.phases;
+        self.tables.rest();
         if kind == Kind::Full {
             self.proxier.settle();
         }

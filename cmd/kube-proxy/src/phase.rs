@@ -110,6 +110,14 @@ impl<T: Tables> Tables for Timed<'_, T> {
         self.tables.wrote(process)
     }
 
+    fn rest(&mut self) {
+        self.tables.rest();
+    }
+
+    fn random_fully(&self) -> Option<bool> {
+        self.tables.random_fully()
+    }
+
     fn test(&mut self, input: &[u8]) -> Result<(), TablesError> {
         let (result, took) = self.time(|tables| tables.test(input));
         self.phases.restore += took;

@@ -16,6 +16,7 @@ pub(crate) fn tell(family: Family, report: &Report, events: &Events) {
             Suspect::Port(name) => {
                 error!(ipFamily = %family, servicePort = %name, rule, err = words, "Left out a service port whose rules are refused; all others are programmed");
                 events.tell(Happening::RulesRefused {
+                    family,
                     service: name.service.clone(),
                     service_port: name.to_string(),
                     rule: rule.clone(),

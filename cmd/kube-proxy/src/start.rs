@@ -23,7 +23,7 @@ use proxier::plan::Layout;
 use proxier::proxier::Proxier;
 use proxier::tables::{Tables as _, TablesError};
 use proxier::world::World;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::family::FamilySync;
 use crate::log::Json;
@@ -33,6 +33,13 @@ use crate::warning::{self, Stack};
 
 /// How often a tool is asked that cannot answer; it waits for the lock itself, 5 s each time.
 const QUESTIONS: usize = 3;
+/// What a tool says where the kernel has no such table, or not this family at all.
+const UNSUPPORTED: [&str; 4] = [
+    "Table does not exist",
+    "No such file or directory",
+    "Protocol not supported",
+    "Address family not supported",
+];
 /// Between two questions.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -40,8 +47,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(crate) struct Prepared {
     suite: Suite,
     tools: Vec<(Family, Iptables)>,
-    /// Absent where the kernel tells nothing.
-    ear: Option<io::Result<Watch>>,
+    /// Open also where nothing is told of the rules yet: the tools may be exchanged.
+    ear: io::Result<Watch>,
 }
 
 /// Finds the tools. Where foreign changes are noticed from here on, the rules are read while the objects of the cluster
@@ -49,8 +56,8 @@ pub(crate) struct Prepared {
 pub(crate) fn prepare(suite: Suite) -> Prepared {
     let mut tools: Vec<_> = Family::ALL.map(|family| (family, Iptables::new(suite, family))).into();
     let is_told = |tables: &Iptables| tables.layout() == Layout::Blocks;
-    let ear = tools.iter().any(|(_, tables)| is_told(tables)).then(Watch::open);
-    if let Some(Ok(_)) = &ear {
+    let ear = Watch::open();
+    if ear.is_ok() {
         tools.iter_mut().filter(|(_, tables)| is_told(tables)).for_each(|(_, tables)| tables.look_ahead());
     }
     Prepared { suite, tools, ear }
@@ -93,20 +100,21 @@ pub(crate) fn families(
     warning::settle(&warning::of_families(config, node, stack))?;
     let worker = |(family, tables)| worker(family, tables, config, node, flows.cloned(), outside);
     let mut families = tools.into_iter().map(worker).collect::<Result<Vec<_>>>()?;
-    // A tool that did not tell its version at first may turn out to be one whose rules the kernel tells of.
-    let ear = ear.or_else(|| families.iter().any(FamilySync::can_be_told).then(Watch::open));
-    let ear = ear.and_then(|ear| listen(&mut families, ear));
+    let ear = listen(&mut families, ear);
     Ok((families, ear))
 }
 
-/// Tells the families that can be told of foreign changes.
+/// Tells the families that they are told of foreign changes, once they have tools that work on what is told of.
 fn listen(families: &mut [FamilySync<Iptables>], ear: io::Result<Watch>) -> Option<Watch> {
-    let mut told = families.iter_mut().filter(|family| family.can_be_told()).peekable();
-    told.peek()?;
     match ear {
         Ok(watch) => {
-            told.for_each(FamilySync::listen);
+            families.iter_mut().for_each(FamilySync::listen);
             Some(watch)
+        }
+        // Without nf_tables in the kernel there is nothing to be told of.
+        Err(error) if families.iter().all(|family| !family.can_be_told()) => {
+            debug!(err = %error, "The kernel does not tell of changes to nf_tables");
+            None
         }
         Err(error) => {
             warn!(err = %error, "The kernel does not tell of foreign changes to the rules; looking for them instead");
@@ -122,6 +130,9 @@ fn usable(suite: Suite, tools: Vec<(Family, Iptables)>, primary: Family) -> Resu
         match support(family, PAUSE, || ask(&mut tables, suite, family)) {
             Ok(()) if family == Family::V4 || is_ipv6_enabled() => usable.push((family, tables)),
             Ok(()) => info!(ipFamily = %family, "IPv6 is disabled on this host"),
+            Err(error) if family == Family::V4 || is_ipv6_enabled() => {
+                warn!(ipFamily = %family, err = %error, "No iptables support for family");
+            }
             Err(error) => info!(ipFamily = %family, err = %error, "No iptables support for family"),
         }
     }
@@ -148,9 +159,10 @@ struct Told {
     has_version: bool,
 }
 
-/// Whether a family has tools and kernel support. A lock that is held tells neither that it has nor that it has not:
-/// after a few questions it counts as supported, and syncs go on to try. Rules depend on the version, so a tool that
-/// does not tell it for another reason than being old must not be started with.
+/// Whether a family has tools and kernel support. A lock that is held, or a tool that fails in an odd way, tells neither
+/// that it has nor that it has not: it is asked again. A family whose lock is held after a few questions counts as
+/// supported, and syncs go on to try. Rules depend on the version, so a tool that does not tell it for another reason
+/// than being old must not be started with.
 fn support(family: Family, pause: Duration, mut ask: impl FnMut() -> Told) -> Result<(), TablesError> {
     let mut told = ask();
     for _ in 1..QUESTIONS {
@@ -159,13 +171,10 @@ fn support(family: Family, pause: Duration, mut ask: impl FnMut() -> Told) -> Re
             Told { is_usable: Ok(()), has_version: false } => {
                 warn!(ipFamily = %family, "iptables does not tell its version");
             }
-            Told {
-                is_usable: Err(error @ (TablesError::Busy { .. } | TablesError::Interrupted { .. })),
-                ..
-            } => {
+            Told { is_usable: Err(error), .. } if is_clear_no(&error) => return Err(error),
+            Told { is_usable: Err(error), .. } => {
                 warn!(ipFamily = %family, err = %error, "Can't tell yet whether iptables works for this family")
             }
-            Told { is_usable: Err(error), .. } => return Err(error),
         }
         thread::sleep(pause);
         told = ask();
@@ -173,6 +182,15 @@ fn support(family: Family, pause: Duration, mut ask: impl FnMut() -> Told) -> Re
     match told {
         Told { is_usable: Err(TablesError::Busy { .. }), has_version: true } => Ok(()),
         Told { is_usable, .. } => is_usable,
+    }
+}
+
+/// Whether there is no point in asking again.
+fn is_clear_no(error: &TablesError) -> bool {
+    match error {
+        TablesError::Missing { source, .. } => source.kind() == io::ErrorKind::NotFound,
+        TablesError::Refused { text, .. } => UNSUPPORTED.iter().any(|words| text.contains(words)),
+        TablesError::Busy { .. } | TablesError::Interrupted { .. } | TablesError::Unreadable { .. } => false,
     }
 }
 
@@ -209,8 +227,6 @@ fn worker(
 
 #[cfg(test)]
 mod tests {
-    use proxier::plan::Unreadable;
-
     use super::*;
 
     fn error(make: fn(String, String) -> TablesError) -> TablesError {
@@ -234,8 +250,22 @@ mod tests {
         error(|command, text| TablesError::Interrupted { command, text })
     }
 
-    fn refused() -> TablesError {
-        error(|command, text| TablesError::Refused { command, text, line: None, context: String::new() })
+    fn refused(text: &str) -> TablesError {
+        let (command, text) = ("ip6tables".to_owned(), text.to_owned());
+        TablesError::Refused { command, text, line: None, context: String::new() }
+    }
+
+    fn no_table() -> TablesError {
+        refused("can't initialize ip6tables table `nat': Table does not exist (do you need to insmod?)")
+    }
+
+    /// What a tool says that cannot open what it needs.
+    fn odd() -> TablesError {
+        refused("Could not fetch rule set generation id: Too many open files")
+    }
+
+    fn missing(kind: io::ErrorKind) -> TablesError {
+        TablesError::Missing { command: "ip6tables".to_owned(), source: kind.into() }
     }
 
     #[test]
@@ -243,12 +273,12 @@ mod tests {
         check(vec![(Ok(()), true)], true);
         check(vec![(Err(busy()), true), (Ok(()), true)], true);
         check(vec![(Err(busy()), true), (Err(killed()), true), (Err(busy()), true)], true);
-        check(vec![(Err(refused()), true)], false);
-        check(vec![(Err(killed()), true), (Err(refused()), true)], false);
-        check(
-            vec![(Err(error(|command, _| TablesError::Unreadable { command, source: unreadable() })), true)],
-            false,
-        );
+        check(vec![(Err(no_table()), true)], false);
+        check(vec![(Err(killed()), true), (Err(no_table()), true)], false);
+        check(vec![(Err(missing(io::ErrorKind::NotFound)), false)], false);
+        check(vec![(Err(odd()), true), (Ok(()), true)], true);
+        check(vec![(Err(missing(io::ErrorKind::ResourceBusy)), true), (Ok(()), true)], true);
+        check(vec![(Err(odd()), true), (Err(odd()), true), (Err(odd()), true)], false);
     }
 
     #[test]
@@ -258,9 +288,5 @@ mod tests {
         check(vec![(Err(busy()), true), (Err(busy()), true), (Err(killed()), true)], false);
         // One that works need not tell any.
         check(vec![(Ok(()), false), (Ok(()), false), (Ok(()), false)], true);
-    }
-
-    fn unreadable() -> Unreadable {
-        std::io::Error::other("cut").into()
     }
 }

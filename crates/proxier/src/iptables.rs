@@ -7,14 +7,14 @@ mod child;
 mod lock;
 mod look;
 mod verdict;
+mod writers;
 
 use std::cell::Cell;
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use iptables::IPTables;
 
@@ -30,11 +30,10 @@ use crate::version::{Features, Version};
 use child::{NoOutput, within};
 use look::Ahead;
 pub(crate) use verdict::failure;
+use writers::Writers;
 
 /// Exit status of iptables for "there is no such chain or rule", and of `-N` for "exists already".
 const EXIT_ABSENT: i32 = 1;
-/// How many restores may end before somebody asks who wrote.
-const WRITERS: usize = 64;
 
 /// How long a tool may take that looks at or adds a single rule. It may wait 5 s for the lock; the rest takes
 /// milliseconds, and seconds at most where the legacy variant fetches a table of 10,000 Services.
@@ -50,8 +49,7 @@ pub struct Iptables {
     programs: Programs,
     version: Option<Version>,
     features: Features,
-    /// The processes of the last restores.
-    writers: VecDeque<u32>,
+    writers: Writers,
     /// How long tools have waited for the lock.
     waited: Cell<Duration>,
     ahead: Option<Ahead>,
@@ -67,7 +65,7 @@ impl Iptables {
             programs,
             features: Features::of(version.as_ref()),
             version,
-            writers: VecDeque::new(),
+            writers: Writers::default(),
             waited: Cell::default(),
             ahead: None,
         }
@@ -120,8 +118,7 @@ impl Iptables {
         };
         let limit = restore_limit(input);
         let result = self.in_turn(limit, run);
-        self.writers.truncate(WRITERS - 1);
-        started.try_iter().for_each(|process| self.writers.push_front(process));
+        started.try_iter().for_each(|process| self.writers.add(process));
         let output = ended(&command, limit, result)?;
         if output.status.success() { Ok(()) } else { Err(failure(&command, &output, input)) }
     }
@@ -227,7 +224,15 @@ impl Tables for Iptables {
     }
 
     fn wrote(&self, process: u32) -> bool {
-        self.writers.contains(&process)
+        self.writers.wrote(process, Instant::now())
+    }
+
+    fn rest(&mut self) {
+        self.writers.rest(Instant::now());
+    }
+
+    fn random_fully(&self) -> Option<bool> {
+        self.version.as_ref().map(|_| self.features.random_fully)
     }
 
     fn lock_wait(&self) -> Duration {

@@ -22,7 +22,7 @@ use crate::world::{Dirty, World};
 
 use quarantine::Quarantine;
 pub use sift::Refusal;
-use sift::Sifted;
+use sift::{Decided, Sifted};
 
 /// How long the rules are trusted to be what was written, outside of large clusters.
 const FULL_SYNC_INTERVAL: Duration = Duration::from_secs(3600);
@@ -42,6 +42,8 @@ pub struct Proxier {
     last_full: Option<Instant>,
     last_deletion: Option<Instant>,
     quarantine: Quarantine,
+    /// What syncs decided that failed afterwards.
+    untold: Decided,
 }
 
 /// Whether all was written, or what differed.
@@ -87,9 +89,9 @@ pub struct Report {
     pub no_local_endpoints_external: usize,
     /// What somebody had taken away, if the rules were looked at because of such a suspicion.
     pub loss: Option<Loss>,
-    /// What was refused in this sync, and left out.
+    /// What was refused, and left out, since the last sync that succeeded.
     pub refused: Vec<Refusal>,
-    /// Service ports that were left out before, and are accepted.
+    /// Service ports that were left out before, and are accepted since the last sync that succeeded.
     pub accepted: Vec<ServicePortName>,
     /// How many service ports are left out.
     pub quarantined: usize,
@@ -109,6 +111,7 @@ impl Proxier {
             last_full: None,
             last_deletion: None,
             quarantine: Quarantine::default(),
+            untold: Decided::default(),
         }
     }
 
@@ -202,7 +205,7 @@ impl Proxier {
         self.quarantine.begin(now, exists).into_iter().for_each(|service| dirty.add(service));
         let applied = match self.installed.take() {
             Some(installed) if !is_full => Applied::Known(installed),
-            Some(_) | None => look(tables)?,
+            Some(_) | None => self.look(tables)?,
         };
         let is_quiet = dirty.is_empty();
         let loss = self.loss(&applied);
@@ -224,9 +227,10 @@ impl Proxier {
         let rules = sifted.written.filter_rules + sifted.written.nat_rules;
         let installed = self.installed.insert(installed);
         let report = Report::of(kind, changed, sifted, self.quarantine.len(), installed);
+        let Decided { refused, accepted } = std::mem::take(&mut self.untold);
         // Where the cluster changed as well, nobody can tell which rules were written for what.
         let loss = loss.map(|loss| if is_quiet { Loss { rules, ..loss } } else { loss });
-        Ok(Report { loss, ..report })
+        Ok(Report { loss, refused, accepted, ..report })
     }
 
     /// What a full sync would feed to iptables-restore where nothing of ours is installed.
@@ -260,6 +264,18 @@ impl Proxier {
         let Surroundings { stale, layout, .. } = *surroundings;
         let Left { before, in_use, .. } = left;
         plan(applied, Wanted { fixed, ports, before, in_use, gone, stale, layout })
+    }
+
+    /// Reads back what is there, and hangs our chains on the built-in ones where they do not. The tools may be others
+    /// than before.
+    fn look(&mut self, tables: &mut impl Tables) -> Result<Applied, TablesError> {
+        let found = tables.look()?;
+        self.options.random_fully = tables.random_fully().unwrap_or(self.options.random_fully);
+        let missing = found.missing_jumps();
+        if !missing.is_empty() {
+            tables.ensure_jumps(&missing)?;
+        }
+        Ok(Applied::Found(found))
     }
 
     fn loss(&self, applied: &Applied) -> Option<Loss> {
@@ -305,16 +321,6 @@ fn exists(world: &World, name: &ServicePortName) -> bool {
     world.service_ports(&name.service).iter().any(|(existing, _)| existing == name)
 }
 
-/// Reads back what is there, and hangs our chains on the built-in ones where they do not.
-fn look(tables: &mut impl Tables) -> Result<Applied, TablesError> {
-    let found = tables.look()?;
-    let missing = found.missing_jumps();
-    if !missing.is_empty() {
-        tables.ensure_jumps(&missing)?;
-    }
-    Ok(Applied::Found(found))
-}
-
 impl Report {
     fn of(kind: Kind, changed: Dirty, sifted: Sifted, quarantined: usize, installed: &Installed) -> Self {
         Self {
@@ -328,8 +334,8 @@ impl Report {
             no_local_endpoints_internal: installed.unreachable_internally(),
             no_local_endpoints_external: installed.unreachable_externally(),
             loss: None,
-            refused: sifted.refused,
-            accepted: sifted.accepted,
+            refused: Vec::new(),
+            accepted: Vec::new(),
             quarantined,
         }
     }

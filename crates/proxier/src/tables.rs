@@ -39,10 +39,18 @@ pub trait Tables {
     /// A restore comes next, unless its input is found wanting before. Who keeps no count of them need not listen.
     fn attempt(&mut self, _attempt: &Attempt) {}
 
-    /// Whether a restore of these tables was done by the process of this id, not long ago. Tables that no process
-    /// restores keep to the answer no.
+    /// Whether a restore of these tables was done by the process of this id, in the sync that is under way or the one
+    /// before. Tables that no process restores keep to the answer no.
     fn wrote(&self, _process: u32) -> bool {
         false
+    }
+
+    /// A sync is over: who wrote in it can be forgotten soon.
+    fn rest(&mut self) {}
+
+    /// Whether the tools know `--random-fully`, if they told at the last look. Tables that are always the same do not.
+    fn random_fully(&self) -> Option<bool> {
+        None
     }
 
     /// How long the tools have waited for their lock so far. Tables without a lock keep to the answer zero.

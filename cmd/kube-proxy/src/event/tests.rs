@@ -60,18 +60,44 @@ fn a_health_check_that_fails_is_an_event_of_the_service() {
     }
 }
 
-#[test]
-fn refused_rules_are_an_event_of_the_service() {
-    let refused = Happening::RulesRefused {
+fn refused(family: Family, port: &str) -> Happening {
+    Happening::RulesRefused {
+        family,
         service: NamespacedName::new("demo", "web"),
-        service_port: "demo/web:http".to_owned(),
+        service_port: format!("demo/web:{port}"),
         rule: "-A KUBE-SVC-X -j DNAT".to_owned(),
         cause: "line 7 failed".to_owned(),
-    };
-    let body = reporter().describe(refused, at(0)).body(None);
+    }
+}
+
+/// Each port of a Service has a story of its own, and so has each family.
+#[test]
+fn what_is_said_of_another_part_is_no_repetition() {
+    let mut stories = Stories::default();
+    let missing = |family| Happening::RulesMissing { family, missing: "40 rules".to_owned() };
+    let told = [
+        refused(Family::V4, "http"),
+        refused(Family::V4, "dns"),
+        refused(Family::V6, "http"),
+        refused(Family::V4, "http"),
+        missing(Family::V4),
+        missing(Family::V6),
+    ];
+    let written = (0..).zip(told).map(|(second, happening)| {
+        stories.add(reporter().describe(happening, at(second))).as_ref().map(brief)
+    });
+    let [created, counted, node] = ["create Service demo/web", "2 x Service demo/web", "create Node n"];
+    let expected = [created, created, created, counted, node, node].map(|text| Some(text.to_owned()));
+    assert_eq!(written.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn refused_rules_are_an_event_of_the_service() {
+    let body = reporter().describe(refused(Family::V4, "http"), at(0)).body(None);
     let words = [&body["type"], &body["reason"], &body["action"], &body["regarding"]["name"]];
     assert_eq!(words, ["Warning", "RulesRefused", "ProgramRules", "web"]);
-    let note = "node n left out demo/web:http, whose rules are refused: line 7 failed: -A KUBE-SVC-X -j DNAT";
+    let note =
+        "node n left out demo/web:http, whose IPv4 rules are refused: line 7 failed: -A KUBE-SVC-X -j DNAT";
     assert_eq!(body["note"], note);
 }
 

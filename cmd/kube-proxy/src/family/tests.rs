@@ -11,7 +11,7 @@ use proxier::chain::{ChainName, Table};
 use proxier::drift::Suspicion;
 use proxier::option::{LocalDetector, NodePortAddresses, Options};
 use proxier::parse::SavedRule;
-use proxier::tables::fake::FakeTables;
+use proxier::tables::fake::{FakeTables, Poison, RefusedBy};
 use proxier::world::World;
 
 use super::*;
@@ -23,6 +23,8 @@ use crate::serve::{OnListenFailure, Servers};
 
 const SYNC_PERIOD: Duration = Duration::from_secs(30);
 const SOON: Duration = Duration::from_secs(5);
+/// More than any of these stories takes.
+const MOST_TURNS: usize = 10_000;
 
 const SERVICE: &str = "
 apiVersion: v1
@@ -54,6 +56,7 @@ struct Stage {
     family: FamilySync<FakeTables>,
     manifests: Manifests,
     registry: Registry,
+    turns: usize,
 }
 
 impl Stage {
@@ -75,10 +78,8 @@ impl Stage {
         let mut family = FamilySync::new(proxier, tables, Duration::ZERO, SYNC_PERIOD, None, outlook);
         // Nothing of the host that runs the test is looked at or changed.
         family.host_look = HostLook { addresses: || Ok(Vec::new()), ensure_counters: |_| () };
-        if layout == Layout::Blocks {
-            family.listen();
-        }
-        Self { family, manifests: Manifests::default(), registry }
+        family.listen();
+        Self { family, manifests: Manifests::default(), registry, turns: 0 }
     }
 
     fn put(&mut self, manifest: &str) {
@@ -98,6 +99,8 @@ impl Stage {
                 return;
             }
             self.family.turn(now);
+            self.turns += 1;
+            assert!(self.turns < MOST_TURNS, "it turns again and again without any time between");
         }
     }
 
@@ -167,6 +170,29 @@ fn a_first_sync_that_fails_is_tried_again_without_any_change() {
     stage.live(SOON);
     assert_eq!(stage.tables().failures, 0);
     assert!(stage.tables().save().contains("--to-destination 10.244.0.1:8080"));
+}
+
+/// What was refused is due again while the pace does not allow a sync yet.
+#[test]
+fn a_retry_waits_for_its_turn_without_turning() {
+    let mut stage = Stage::idle(Layout::Blocks);
+    stage.family.pace = Pace::new(Duration::from_secs(1));
+    let poison = Poison { text: "10.244.0.1:8080".to_owned(), refused_by: RefusedBy::Kernel };
+    stage.tables().poisons.push(poison);
+    stage.put(SERVICE);
+    let retry = stage.family.proxier.next_try().expect("the Service is refused");
+    stage.live(retry - now() - Duration::from_millis(500));
+    let other = SERVICE
+        .replace("web", "other")
+        .replace("10.96.0.10", "10.96.0.11")
+        .replace("10.244.0.1", "10.244.0.2");
+    stage.put(&format!("{SERVICE}---{other}"));
+    assert!(stage.tables().save().contains("10.244.0.2:8080"), "a sync ran just before the retry");
+    stage.tables().poisons.clear();
+    stage.turns = 0;
+    stage.live(SOON);
+    assert!(stage.tables().save().contains("10.244.0.1:8080"), "it is accepted in the end");
+    assert!(stage.turns < 10, "{} turns", stage.turns);
 }
 
 #[test]
@@ -270,6 +296,39 @@ fn a_rule_that_was_replaced_by_another_one_is_noticed_by_looks() {
         stage.live(SYNC_PERIOD + SOON);
         assert_eq!(stage.tables().tables, before, "after {looks} looks");
     }
+}
+
+/// The tools may be exchanged under us: where the kernel tells of nothing the rules are looked at, and where it does it is
+/// heard.
+#[test]
+fn the_guard_follows_the_tools() {
+    let mut stage = Stage::new(Layout::Blocks);
+    stage.tables().layout = Layout::Single;
+    stage.live(SYNC_PERIOD + SOON);
+    let before = stage.tables().tables.clone();
+    stage.swap_rule();
+    stage.live(SYNC_PERIOD + SOON);
+    assert_eq!(stage.tables().tables, before, "it is looked for");
+    stage.suspect();
+    assert_eq!(stage.family.guard.next(), None, "what is told is of other tables");
+
+    let mut stage = Stage::new(Layout::Single);
+    stage.tables().layout = Layout::Blocks;
+    stage.tables().flush();
+    stage.suspect();
+    stage.live(Duration::from_secs(1));
+    assert_eq!(stage.tables().tables, before, "it is heard");
+}
+
+/// Other tools may not know what those before them knew.
+#[test]
+fn rules_follow_the_tools() {
+    let mut stage = Stage::new(Layout::Blocks);
+    assert!(stage.tables().save().contains("--random-fully"));
+    stage.tables().random_fully = Some(false);
+    stage.suspect();
+    stage.live(SOON);
+    assert!(!stage.tables().save().contains("--random-fully"));
 }
 
 #[test]

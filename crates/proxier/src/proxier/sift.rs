@@ -15,7 +15,7 @@ use crate::service::ServicePortName;
 use crate::tables::{Tables, TablesError};
 use crate::world::Dirty;
 
-use super::{Left, Proxier, Surroundings, look};
+use super::{Left, Proxier, Surroundings};
 
 /// How many transactions may be refused in one sync. Fifty culprits among a thousand service ports take three
 /// hundred where the tool does not name the line.
@@ -43,6 +43,11 @@ pub struct Refusal {
 pub(super) struct Sifted {
     pub(super) rendered: usize,
     pub(super) written: Counts,
+}
+
+/// What was decided about single service ports, until a report tells of it.
+#[derive(Debug, Default)]
+pub(super) struct Decided {
     /// What was left out, one by one as it was found.
     pub(super) refused: Vec<Refusal>,
     /// What had been left out before.
@@ -67,6 +72,7 @@ struct Sieve {
     /// Whether the tool refused a transaction without naming a line.
     is_speechless: bool,
     refusals: usize,
+    decided: Decided,
     result: Sifted,
 }
 
@@ -84,7 +90,8 @@ struct Refused {
 }
 
 impl Proxier {
-    /// Applies all that the tools accept.
+    /// Applies all that the tools accept. What is decided about single service ports holds even if the rest fails, so
+    /// it is kept until it is told.
     ///
     /// # Errors
     /// A tool failed, or refuses what does not depend on single service ports.
@@ -97,13 +104,24 @@ impl Proxier {
         dirty: Dirty,
     ) -> Result<(Installed, Sifted), TablesError> {
         let mut sieve = Sieve::new(applied, dirty, now);
+        let installed = self.apply_groups(tables, surroundings, &mut sieve);
+        self.untold.add(sieve.decided);
+        Ok((installed?, sieve.result))
+    }
+
+    fn apply_groups(
+        &mut self,
+        tables: &mut impl Tables,
+        surroundings: &Surroundings,
+        sieve: &mut Sieve,
+    ) -> Result<Installed, TablesError> {
         loop {
-            match self.attempt(tables, surroundings, &mut sieve)? {
+            match self.attempt(tables, surroundings, sieve)? {
                 Outcome::Accepted(installed) => match sieve.next_group() {
                     true => sieve.applied = Some(Applied::Known(installed)),
-                    false => return Ok((installed, sieve.result)),
+                    false => return Ok(installed),
                 },
-                Outcome::Refused(refused) => self.narrow(surroundings, &mut sieve, refused)?,
+                Outcome::Refused(refused) => self.narrow(surroundings, sieve, refused)?,
             }
         }
     }
@@ -118,7 +136,7 @@ impl Proxier {
             Some(applied) => applied,
             None => {
                 sieve.is_verified = true;
-                look(tables)?
+                self.look(tables)?
             }
         };
         let transaction = self.transaction(&applied, surroundings, sieve);
@@ -134,7 +152,7 @@ impl Proxier {
             Ok(()) => {
                 sieve.result.rendered += transaction.rendered().len();
                 sieve.result.written += transaction.counts;
-                sieve.result.accepted.extend(self.quarantine.accepted(transaction.rendered()));
+                sieve.decided.accepted.extend(self.quarantine.accepted(transaction.rendered()));
                 return Ok(Outcome::Accepted(applied.commit(transaction)));
             }
             Err((Step::Test, error)) => (error, false),
@@ -180,7 +198,7 @@ impl Proxier {
             return Ok(());
         }
         sieve.refusals += 1;
-        if sieve.refusals > MOST_REFUSALS || sieve.result.refused.len() >= MOST_CULPRITS {
+        if sieve.refusals > MOST_REFUSALS || sieve.decided.refused.len() >= MOST_CULPRITS {
             return Err(refused.error);
         }
         let culprit = match &refused.blame {
@@ -218,7 +236,7 @@ impl Proxier {
         };
         let next_try = self.quarantine.hold(culprit, rendered.as_ref(), sieve.now);
         let next_try = next_try.ok_or(refused.error)?;
-        let refusals = &mut sieve.result.refused;
+        let refusals = &mut sieve.decided.refused;
         if refusals.iter().all(|refusal| refusal.suspect != *culprit) {
             refusals.push(Refusal {
                 suspect: culprit.clone(),
@@ -236,6 +254,18 @@ impl Proxier {
     }
 }
 
+impl Decided {
+    /// Adds what a later sync decided: of what was refused twice, the later words count.
+    fn add(&mut self, later: Self) {
+        let is_told_later =
+            |refusal: &Refusal| later.refused.iter().any(|again| again.suspect == refusal.suspect);
+        self.refused.retain(|refusal| !is_told_later(refusal));
+        self.refused.extend(later.refused);
+        self.accepted.retain(|name| !later.accepted.contains(name));
+        self.accepted.extend(later.accepted);
+    }
+}
+
 impl Sieve {
     fn new(applied: Applied, dirty: Dirty, now: Instant) -> Self {
         Self {
@@ -248,6 +278,7 @@ impl Sieve {
             group: None,
             is_speechless: false,
             refusals: 0,
+            decided: Decided::default(),
             result: Sifted::default(),
         }
     }

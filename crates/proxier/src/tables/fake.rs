@@ -22,6 +22,8 @@ pub type Chains = BTreeMap<ChainName, Chain>;
 pub struct FakeTables {
     /// The form in which it likes its input.
     pub layout: Layout,
+    /// Whether it knows `--random-fully`, if it tells.
+    pub random_fully: Option<bool>,
     /// What is installed.
     pub tables: BTreeMap<Table, Chains>,
     /// Every text that was accepted.
@@ -38,6 +40,8 @@ pub struct FakeTables {
     pub in_use: BTreeSet<ChainName>,
     /// How often the input was refused, by restores and by tests.
     pub refusals: usize,
+    /// The restore behind so many refusals fails, once.
+    pub fails_after_refusals: Option<usize>,
     /// Rules as they were spelled when they were written, each behind the name of its chain.
     spelled: BTreeSet<String>,
 }
@@ -69,6 +73,7 @@ impl FakeTables {
     pub fn new(layout: Layout) -> Self {
         Self {
             layout,
+            random_fully: None,
             tables: BTreeMap::new(),
             restored: Vec::new(),
             commits: Vec::new(),
@@ -77,6 +82,7 @@ impl FakeTables {
             poisons: Vec::new(),
             in_use: BTreeSet::new(),
             refusals: 0,
+            fails_after_refusals: None,
             spelled: BTreeSet::new(),
         }
     }
@@ -132,6 +138,10 @@ impl Tables for FakeTables {
 
     fn layout(&self) -> Layout {
         self.layout
+    }
+
+    fn random_fully(&self) -> Option<bool> {
+        self.random_fully
     }
 
     fn restore(&mut self, input: &[u8]) -> Result<(), TablesError> {
@@ -232,6 +242,7 @@ impl FakeTables {
 
     fn refuse(&mut self, text: String) -> TablesError {
         self.refusals += 1;
+        self.failures += usize::from(self.fails_after_refusals == Some(self.refusals));
         refused(text)
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use e2e::backend::Backend;
+use e2e::backend::{Backend, Family};
 use e2e::faults::Fault;
 
 use crate::cluster::{endpoint, service};
@@ -92,6 +92,10 @@ pub(crate) fn switch(backend: Backend) -> Result<()> {
     proxy.wait_for_log(PATIENCE, "write to another part of the kernel")?;
     ensure!(stage.rules()? == before, "the old rules did not stay");
     stage.faults.real.switch_to(other)?;
-    stage.wait_for_rules(&proxy, &from_scratch(other, &services)?)?;
-    stage.expect_answer(&services[0])
+    let wanted = from_scratch(other, &services)?;
+    stage.wait_for_rules(&proxy, &wanted)?;
+    stage.expect_answer(&services[0])?;
+    // What is noticed follows the tools.
+    stage.restore(Family::V4, "*nat\n-D KUBE-MARK-MASQ 1\nCOMMIT\n")?;
+    stage.wait_for_rules(&proxy, &wanted)
 }

@@ -16,15 +16,17 @@ use e2e::wait;
 use crate::fault::Fault;
 use crate::history::{Event, History, Round};
 use crate::stage::Stage;
-use crate::traffic::{Failure, Traffic};
+use crate::traffic::{self, Failure, Traffic};
 use crate::wanted::{batch, checked, found, wanted};
 
 /// How long the rules may take to be right once everything works again: after many failures in two minutes a watch
 /// waits up to a minute, as client-go's does.
 const DEADLINE: Duration = Duration::from_secs(100);
-/// How long traffic may stay broken after a fault that breaks it, once everything else works again: far more than is
-/// documented, because the machine may have other things to do.
+/// How long traffic may stay broken at most after a fault that breaks it, once everything else works again: far more
+/// than is documented, because the machine may have other things to do. Where the rules are right before, it must work.
 const WINDOW: Duration = Duration::from_secs(12);
+/// So many of a hundred requests have to be made while none may fail, or little is proven.
+const LEAST_SHARE: usize = 30;
 /// The rules must still be right after this time.
 const SETTLE: Duration = Duration::from_millis(150);
 
@@ -34,7 +36,9 @@ pub(crate) struct Figures {
     changes: usize,
     faults: BTreeMap<&'static str, usize>,
     rounds: usize,
-    requests: u64,
+    requests: usize,
+    /// How many of them began while none might fail.
+    judged: usize,
     /// How many requests failed while they might.
     excused: usize,
     /// How long traffic was broken by faults that break it, where no other fault was near.
@@ -70,7 +74,10 @@ fn live_on(stage: &mut Stage, history: &History, figures: &mut Figures) -> Resul
             .and_then(|()| judge(&traffic.failures(), &windows, round, figures))
             .with_context(|| format!("round {number}"))?;
     }
-    figures.requests += traffic.asked();
+    let begins = traffic.begins();
+    figures.requests += begins.len();
+    let may_fail = |begin: &&Instant| windows.iter().any(|window| window.holds(**begin, **begin));
+    figures.judged += begins.len() - begins.iter().filter(may_fail).count();
     Ok(())
 }
 
@@ -98,9 +105,12 @@ fn play(
         }
     }
     stage.calm()?;
+    let at_most = Instant::now() + WINDOW;
     stage.mark(number)?;
-    windows.extend(broken.map(|begin| Window { begin, end: Instant::now() + WINDOW }));
     is_right(stage, history)?;
+    // Who asked before the rules were right may wait for an answer that never comes.
+    let end = at_most.min(Instant::now() + traffic::PATIENCE);
+    windows.extend(broken.map(|begin| Window { begin, end }));
     sleep(SETTLE);
     is_right_now(stage, history).context("right for a moment only")?;
     figures.rounds += 1;
@@ -108,9 +118,7 @@ fn play(
 }
 
 fn judge(failures: &[Failure], windows: &[Window], round: &Round, figures: &mut Figures) -> Result<()> {
-    let may = |failure: &&Failure| {
-        windows.iter().any(|window| failure.begin <= window.end && failure.end >= window.begin)
-    };
+    let may = |failure: &&Failure| windows.iter().any(|window| window.holds(failure.begin, failure.end));
     let wrong: Vec<_> = failures.iter().filter(|failure| !may(failure)).map(ToString::to_string).collect();
     ensure!(wrong.is_empty(), "requests failed that nothing broke:\n{}", wrong.join("\n"));
     figures.excused += failures.len();
@@ -120,6 +128,26 @@ fn judge(failures: &[Failure], windows: &[Window], round: &Round, figures: &mut 
     });
     figures.repairs.extend(repair);
     Ok(())
+}
+
+impl Window {
+    /// Whether a request of this time may fail.
+    fn holds(&self, begin: Instant, end: Instant) -> bool {
+        begin <= self.end && end >= self.begin
+    }
+}
+
+impl Figures {
+    /// Fails where hardly any request had to be answered.
+    pub(crate) fn prove_something(&self) -> Result<()> {
+        ensure!(self.share() >= LEAST_SHARE, "too few requests had to be answered:\n{self}");
+        Ok(())
+    }
+
+    /// How many of a hundred requests began while none might fail.
+    fn share(&self) -> usize {
+        self.judged * 100 / self.requests.max(1)
+    }
 }
 
 /// Waits until the rules are those from scratch. The daemon may have to be started again meanwhile.
@@ -156,8 +184,10 @@ impl fmt::Display for Figures {
         }
         writeln!(
             f,
-            "{} requests, {} of them failed while a fault broke traffic",
-            self.requests, self.excused
+            "{} requests, {} of a hundred while none might fail; {} failed while a fault broke traffic",
+            self.requests,
+            self.share(),
+            self.excused
         )?;
         let mut repairs = self.repairs.clone();
         repairs.sort();

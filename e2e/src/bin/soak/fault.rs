@@ -67,7 +67,9 @@ impl Fault {
     /// Whether requests may fail until the damage is repaired.
     pub(crate) fn breaks_traffic(&self) -> bool {
         match self {
-            Self::Flush { .. } | Self::Jump { .. } | Self::Chain { .. } | Self::Rule { .. } => true,
+            // Nothing but the canary is there.
+            Self::Flush { table, .. } => *table != "mangle",
+            Self::Jump { .. } | Self::Chain { .. } | Self::Rule { .. } => true,
             Self::Kill { .. } | Self::Lock { .. } | Self::Tool { .. } | Self::Api(_) => false,
             Self::Foreign { .. } => false,
         }

@@ -65,6 +65,7 @@ fn soak(matches: &ArgMatches) -> Result<()> {
         lived.with_context(|| format!("run again with --seed {seed} --histories 1\n{history}"))?;
         seed += 1;
     }
+    figures.prove_something()?;
     let histories = seed - first;
     let mut out = std::io::stdout().lock();
     writeln!(out, "{figures}\n{histories} of {histories} histories hold").context("print")

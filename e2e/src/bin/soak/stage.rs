@@ -32,6 +32,9 @@ metricsBindAddress: 127.0.0.1:10249
 conntrack: {maxPerCore: 0}
 ";
 
+/// What the daemon logs after each sync.
+const SYNCED: &str = "SyncProxyRules complete";
+
 /// A daemon on its host, with an API server. The daemon ends before what it needs.
 pub(crate) struct Stage {
     proxy: Option<Proxy>,
@@ -44,7 +47,7 @@ pub(crate) struct Stage {
     ends: Vec<(Instant, End)>,
     /// The last lines of the logs of daemons that were killed.
     logs: Vec<String>,
-    /// Whether a tool failed since the daemon was started: it may have ended for that.
+    /// Whether a tool failed since the daemon was started: it may have ended for that before its first sync.
     is_excused: bool,
     /// What was picked for faults that pick.
     pub(crate) picked: Vec<String>,
@@ -145,11 +148,12 @@ impl Stage {
         object::marker(round).into_iter().try_for_each(|object| self.server.set(object).map(drop))
     }
 
-    /// Starts the daemon again if it has ended and may have.
+    /// Starts the daemon again if it has ended and may have: before its first sync, because a tool failed meanwhile.
     pub(crate) fn revive(&mut self) -> Result<()> {
-        let ended = self.proxy.as_mut().context("kube-proxy was not started")?.is_running();
+        let proxy = self.proxy.as_mut().context("kube-proxy was not started")?;
+        let ended = proxy.is_running();
         match ended {
-            Err(_) if self.is_excused => {
+            Err(_) if self.is_excused && !proxy.log()?.contains(SYNCED) => {
                 self.kill();
                 self.start()
             }

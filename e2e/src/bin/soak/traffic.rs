@@ -6,7 +6,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -16,7 +16,8 @@ use e2e::cluster::Hosts;
 use e2e::netns::Netns;
 use e2e::request::{Protocol, Request};
 
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a request waits for its answer.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 /// So long that no source port comes back within a history: the kernel may remember that its first packet met no rule.
 const PAUSE: Duration = Duration::from_millis(30);
 
@@ -35,7 +36,7 @@ pub(crate) struct Traffic {
 #[derive(Default)]
 struct Log {
     ended: AtomicBool,
-    asked: AtomicU64,
+    begins: Mutex<Vec<Instant>>,
     failures: Mutex<Vec<Failure>>,
 }
 
@@ -76,9 +77,9 @@ impl Traffic {
         }));
     }
 
-    /// How many requests there were.
-    pub(crate) fn asked(&self) -> u64 {
-        self.log.asked.load(Ordering::Relaxed)
+    /// When each request began since this was asked last.
+    pub(crate) fn begins(&self) -> Vec<Instant> {
+        std::mem::take(&mut *self.log.begins.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The requests that failed since this was asked last.
@@ -94,7 +95,7 @@ impl Log {
         if asked.as_ref().is_err_and(is_taken) {
             return;
         }
-        self.asked.fetch_add(1, Ordering::Relaxed);
+        self.begins.lock().unwrap_or_else(PoisonError::into_inner).push(begin);
         let said = match asked {
             Ok(answer) if answer.server().is_some() => return,
             Ok(answer) => answer.to_string(),
