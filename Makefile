@@ -31,6 +31,11 @@ CROSS := $(filter-out $(TARGET),$(RUST_$(ARCH)))
 SHIPPED := $(CARGO_TARGET_DIR)/$(addsuffix /,$(CROSS))release
 IMAGE_PACKAGES := mmdebstrap umoci jq binutils
 
+# What is shipped, and what is measured: the same flags everywhere, so that one build serves all. Panics name files of the
+# source, and should not name folders of the machine. Sources are fetched first, because their folder has a name then.
+RELEASE = cargo fetch --locked --quiet --target $(or $(CROSS),$(TARGET)) && \
+  RUSTFLAGS="$(RUSTFLAGS) $$(manifests/image/remap.sh $(CARGO_TARGET_DIR))" cargo build --locked --release
+
 # The tests run what was built with debug assertions and overflow checks, the demo what is shipped.
 TESTED := cargo build --locked --profile test -p kube-proxy -p e2e --bins
 BIN := $(CARGO_TARGET_DIR)/debug
@@ -46,7 +51,7 @@ help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 12
 
 build: setup ## kube-proxy and kpctl, as shipped
-	cargo build --locked --release -p kube-proxy -p kpctl
+	$(RELEASE) -p kube-proxy -p kpctl
 
 demo: build ## Services at work, with real packets (root)
 	@cargo build --locked --quiet --profile test -p e2e --bin demo
@@ -125,11 +130,11 @@ fuzz: setup ## all fuzz targets, for FUZZ_SECONDS each
 
 bench: PACKAGES += conntrack
 bench: build ## what it costs, beside the least it could; BENCH_LARGE=1 for more (root, an idle machine)
-	cargo build --locked --release -p e2e --bin bench
+	$(RELEASE) -p e2e --bin bench
 	rm -f $(CARGO_TARGET_DIR)/bench.json
 	KUBE_PROXY=$(CARGO_TARGET_DIR)/release/kube-proxy $(CARGO_TARGET_DIR)/release/bench --json $(CARGO_TARGET_DIR)/bench.json
 	cargo bench --locked -p proxier --bench proxier
-	cargo build --locked --release -p e2e --bin conntrack_costs
+	$(RELEASE) -p e2e --bin conntrack_costs
 	KUBE_PROXY=$(CARGO_TARGET_DIR)/release/kube-proxy $(CARGO_TARGET_DIR)/release/conntrack_costs --json $(CARGO_TARGET_DIR)/bench-conntrack.json
 
 dashboard: PACKAGES += prometheus python3-matplotlib
@@ -139,7 +144,7 @@ dashboard: build ## docs/dashboard.png: two daemons through eight eventful minut
 
 image: PACKAGES += $(IMAGE_PACKAGES)
 image: setup ## the image for containerd, kind, podman and docker, in target/image/kube-proxy-ARCH.oci.tar
-	cargo build --locked --release $(addprefix --target ,$(CROSS)) -p kube-proxy -p kpctl
+	$(RELEASE) $(addprefix --target ,$(CROSS)) -p kube-proxy -p kpctl
 	manifests/image/build.sh $(ARCH) $(SHIPPED) $(CARGO_TARGET_DIR) $(IMAGE)
 
 image-test: PACKAGES += $(IMAGE_PACKAGES) containerd runc

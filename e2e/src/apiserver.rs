@@ -46,6 +46,7 @@ pub use defaults::complete;
 pub use fault::{Fault, Rule, Verb};
 pub use kind::Kind;
 pub use manifests::Folder;
+pub use rbac::Role;
 pub use state::Seen;
 
 use crate::wait;
@@ -68,6 +69,8 @@ pub struct Options {
     pub token: Option<String>,
     /// Whether clients must show a certificate, besides the token if there is one.
     pub wants_certificate: bool,
+    /// What clients may do.
+    pub role: Role,
     /// resourceVersion at the start.
     pub version: u64,
     /// The longest page of a list.
@@ -87,6 +90,7 @@ impl Default for Options {
             has_tls: true,
             token: Some("e2e-token".to_owned()),
             wants_certificate: false,
+            role: Role::node_proxier(),
             version: 1000,
             page: None,
             bookmarks: Duration::from_secs(60),

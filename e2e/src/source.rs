@@ -2,6 +2,7 @@
 //!
 //! Does not know the proxy; it says which words make it follow the source.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
@@ -56,9 +57,18 @@ impl Source {
     pub fn of(kind: Kind, manifests: &Path, netns: &Netns) -> Result<Source> {
         let server = match kind {
             Kind::Manifests => None,
-            Kind::Api => Some(Server::start(manifests, netns)?),
+            Kind::Api => Some(Server::start(manifests, netns, &[])?),
         };
         Ok(Source { manifests: manifests.to_owned(), server })
+    }
+
+    /// An API server that lets its clients do what the ClusterRole in a file lets them.
+    ///
+    /// # Errors
+    /// If the API server cannot be started.
+    pub fn with_role(role: &Path, manifests: &Path, netns: &Netns) -> Result<Source> {
+        let server = Server::start(manifests, netns, &[OsStr::new("--role"), role.as_os_str()])?;
+        Ok(Source { manifests: manifests.to_owned(), server: Some(server) })
     }
 
     /// Flags that make a proxy follow it.
@@ -91,11 +101,11 @@ impl Source {
 }
 
 impl Server {
-    fn start(manifests: &Path, netns: &Netns) -> Result<Server> {
+    fn start(manifests: &Path, netns: &Netns, more: &[&OsStr]) -> Result<Server> {
         let credentials = TempDir::with_prefix("kp-api-").context("make a folder for credentials")?;
         let mut command = netns.command("setpriv");
         command.args(["--pdeathsig", "KILL", "--"]).arg(beside("apiserver")?);
-        command.arg("--manifests").arg(manifests).arg("--credentials").arg(credentials.path());
+        command.arg("--manifests").arg(manifests).arg("--credentials").arg(credentials.path()).args(more);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().with_context(|| format!("start {command:?}"))?;
         let mut server = Server { child, credentials };

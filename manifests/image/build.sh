@@ -28,6 +28,14 @@ mkdir "$work/binaries"
 for program in kube-proxy kpctl; do
   "$strip" --strip-all -o "$work/binaries/$program" "$binaries/$program"
 done
+# Folders of this machine say nothing to others, and would make the image differ from one built elsewhere.
+source=$(cd "$here/../.." && pwd)
+for folder in "${CARGO_HOME:-$HOME/.cargo}/" "$(rustc --print sysroot)/" "$source/" "$binaries/" "${HOME%/}/"; do
+  if [ "$folder" != / ] && grep -laF -e "$folder" "$work"/binaries/*; then
+    echo "they name $folder; make builds them without, by the flags that manifests/image/remap.sh prints" >&2
+    exit 1
+  fi
+done
 "$here/rootfs.sh" "$arch" "$work/rootfs"
 archive=$target/kube-proxy-$arch.oci.tar
 digest=$("$here/archive.sh" "$arch" "$work/rootfs" "$work/binaries" "$archive" "$name" "v$version" "$revision" |

@@ -159,7 +159,7 @@ impl Asked {
     ) -> Result<Answer, Refusal> {
         let mut state = shared.state();
         check_token(&state, headers)?;
-        rbac::check(&self.method, &self.path, self.verb)?;
+        rbac::check(&shared.options.role, &self.method, &self.path, self.verb)?;
         if let Some(Fault::Refuse { code, reason, message, retry_after }) = fault {
             let status = status::failure(*code, reason, message);
             return Err(Refusal { status, retry_after: *retry_after });

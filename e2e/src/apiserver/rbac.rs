@@ -1,8 +1,14 @@
-//! Turns requests into leave or refusal, as the ClusterRole `system:node-proxier` of every cluster has it.
+//! Turns requests into leave or refusal by a ClusterRole: `system:node-proxier`, which every cluster has, or another one.
 //!
 //! Knows nothing of objects and of who asks: everybody is the service account of kube-proxy.
 
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
 use http::Method;
+use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::fault::Verb;
@@ -10,8 +16,8 @@ use super::status;
 
 const USER: &str = "system:serviceaccount:kube-system:kube-proxy";
 
-/// API group, resource and verbs.
-const ROLE: [(&str, &str, &[&str]); 7] = [
+/// API group, resource and verbs of `system:node-proxier`.
+const NODE_PROXIER: [(&str, &str, &[&str]); 7] = [
     ("", "endpoints", &["list", "watch"]),
     ("", "events", &["create", "patch", "update"]),
     ("", "nodes", &["get", "list", "watch"]),
@@ -24,6 +30,53 @@ const ROLE: [(&str, &str, &[&str]); 7] = [
 /// Paths of no resource that everybody may read; a `/` behind them begins more of the same.
 const OPEN: [&str; 7] = ["/api", "/apis", "/healthz", "/livez", "/openapi", "/readyz", "/version"];
 
+/// What clients may do with resources.
+#[derive(Clone, Debug)]
+pub struct Role(Vec<PolicyRule>);
+
+impl Role {
+    /// `system:node-proxier`.
+    #[must_use]
+    pub fn node_proxier() -> Self {
+        let one = |text: &str| Some(vec![text.to_owned()]);
+        let rule = |&(group, resource, verbs): &(&str, &str, &[&str])| PolicyRule {
+            api_groups: one(group),
+            resources: one(resource),
+            verbs: verbs.iter().map(|verb| (*verb).to_owned()).collect(),
+            ..PolicyRule::default()
+        };
+        Self(NODE_PROXIER.iter().map(rule).collect())
+    }
+
+    /// The one ClusterRole among the documents of a file.
+    ///
+    /// # Errors
+    /// When there is none, or more than one, or the file cannot be read.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
+        let mut roles = Vec::new();
+        for document in serde_yaml::Deserializer::from_str(&text) {
+            let value = Value::deserialize(document).with_context(|| format!("read {}", path.display()))?;
+            if value["kind"] == "ClusterRole" {
+                roles.push(serde_json::from_value::<ClusterRole>(value).context("read a ClusterRole")?);
+            }
+        }
+        ensure!(roles.len() == 1, "{} has {} ClusterRoles, not one", path.display(), roles.len());
+        Ok(Self(roles.remove(0).rules.unwrap_or_default()))
+    }
+
+    fn grants(&self, target: &Target, verb: &str) -> bool {
+        let has = |words: &[String], word: &str| words.iter().any(|known| known == word);
+        let among = |words: &Option<Vec<String>>, word: &str| has(words.as_deref().unwrap_or_default(), word);
+        let grants = |rule: &PolicyRule| {
+            among(&rule.api_groups, target.group)
+                && among(&rule.resources, target.resource)
+                && has(&rule.verbs, verb)
+        };
+        target.subresource.is_none() && self.0.iter().any(grants)
+    }
+}
+
 /// What a path asks for.
 struct Target<'a> {
     group: &'a str,
@@ -34,7 +87,7 @@ struct Target<'a> {
 }
 
 /// Whether this may be asked; if not, the `Status` to say so.
-pub(super) fn check(method: &Method, path: &str, verb: Verb) -> Result<(), Value> {
+pub(super) fn check(role: &Role, method: &Method, path: &str, verb: Verb) -> Result<(), Value> {
     let Some(target) = target(path) else {
         let is_below = |open: &&str| {
             path.strip_prefix(*open).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -50,14 +103,7 @@ pub(super) fn check(method: &Method, path: &str, verb: Verb) -> Result<(), Value
         ));
     };
     let verb = verb_of(method, verb, target.name.is_some());
-    let is_granted = |(group, resource, verbs): &(&str, &str, &[&str])| {
-        *group == target.group && *resource == target.resource && verbs.contains(&verb)
-    };
-    if target.subresource.is_none() && ROLE.iter().any(is_granted) {
-        Ok(())
-    } else {
-        Err(target.forbidden(verb))
-    }
+    if role.grants(&target, verb) { Ok(()) } else { Err(target.forbidden(verb)) }
 }
 
 fn verb_of(method: &Method, verb: Verb, has_name: bool) -> &'static str {
@@ -121,6 +167,10 @@ impl Target<'_> {
 mod tests {
     use super::*;
 
+    fn check(method: &Method, path: &str, verb: Verb) -> Result<(), Value> {
+        super::check(&Role::node_proxier(), method, path, verb)
+    }
+
     const SLICES: &str = "/apis/discovery.k8s.io/v1/endpointslices";
     const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/default/events";
 
@@ -140,6 +190,20 @@ mod tests {
         ] {
             assert_eq!(check(&method, path, verb), Ok(()), "{method} {path}");
         }
+    }
+
+    #[test]
+    fn a_role_from_a_file_is_what_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rbac.yaml");
+        let role = "kind: ClusterRole\nrules: [{apiGroups: [''], resources: [nodes], verbs: [list]}]\n";
+        fs::write(&path, format!("kind: ClusterRoleBinding\n---\n{role}")).unwrap();
+        let role = Role::read(&path).unwrap();
+        let check = |verb| super::check(&role, &Method::GET, "/api/v1/nodes", verb);
+        assert_eq!(check(Verb::List), Ok(()));
+        check(Verb::Watch).unwrap_err();
+        fs::write(&path, "kind: Role\n").unwrap();
+        Role::read(&path).unwrap_err();
     }
 
     #[test]

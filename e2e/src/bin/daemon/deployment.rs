@@ -22,26 +22,7 @@ const DEPLOYED: [&str; 2] = ["--config=/var/lib/kube-proxy/config.conf", "--host
 const KUBEADM: &str = include_str!("kubeadm.conf");
 
 /// Both are files under `/var/lib/kube-proxy`, as kubeadm writes them.
-const KUBECONFIG: &str = "\
-apiVersion: v1
-kind: Config
-clusters:
-- cluster:
-    certificate-authority: /var/run/secrets/kubernetes.io/serviceaccount/ca.crt
-    server: https://127.0.0.1:6443
-  name: default
-contexts:
-- context:
-    cluster: default
-    namespace: default
-    user: default
-  name: default
-current-context: default
-users:
-- name: default
-  user:
-    tokenFile: /var/run/secrets/kubernetes.io/serviceaccount/token
-";
+const KUBECONFIG: &str = include_str!("kubeconfig.conf");
 
 /// What the kubelet and the container's runtime do. How many connections are tracked belongs to the host, so plain
 /// files stand in for the two settings.
