@@ -265,7 +265,10 @@ impl<T: Tables + Send> FamilySync<T> {
         }
         let (family, metrics) = (self.proxier.world().family(), &self.outlook.metrics);
         let attempted = |attempt: &Attempt| metrics.restoring(attempt);
-        let mut tables = Timed::new(&mut self.tables, family, self.flows.as_deref(), clock, &attempted);
+        let health = &self.outlook.health;
+        let advanced = || health.lock().advanced(family, clock());
+        let flows = self.flows.as_deref();
+        let mut tables = Timed::new(&mut self.tables, family, flows, clock, &attempted, &advanced);
         let mut sync = || self.proxier.sync(&mut tables, &self.host, begin);
         let result = match kind {
             Kind::Full => aside(sync),

@@ -59,7 +59,14 @@ struct Pulse {
     oldest_pending: Option<Instant>,
     /// Since when the loop has been at work without a pause.
     busy: Option<Instant>,
+    /// When the first try of what is asked for got on with it last.
+    advanced: Option<Instant>,
+    /// Whether the loop came to rest without having done what is asked for.
+    has_failed: bool,
 }
+
+/// Work that gets on may take so many times as long as a request may wait.
+const LONG_WORK: u32 = 10;
 
 /// What is said about health, with the code 200 or 503.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,7 +112,7 @@ impl Health {
     /// A sync succeeded, or the loop started.
     pub(crate) fn updated(&mut self, family: Family, now: Moment) {
         let pulse = self.families.entry(family).or_default();
-        *pulse = Pulse { updated: Some(now), oldest_pending: None, busy: pulse.busy };
+        *pulse = Pulse { updated: Some(now), busy: pulse.busy, ..Pulse::default() };
     }
 
     /// The loop begins to do something.
@@ -113,9 +120,19 @@ impl Health {
         self.families.entry(family).or_default().busy = Some(now);
     }
 
+    /// The loop gets on with its work: a tool has done, or refused, what it was given. Work of many steps is no stuck
+    /// loop, the first time it is tried.
+    pub(crate) fn advanced(&mut self, family: Family, now: Instant) {
+        let pulse = self.families.entry(family).or_default();
+        pulse.advanced = (!pulse.has_failed).then_some(now);
+    }
+
     /// The loop waits for something to do.
     pub(crate) fn idle(&mut self, family: Family) {
-        self.families.entry(family).or_default().busy = None;
+        let pulse = self.families.entry(family).or_default();
+        let has_failed = pulse.oldest_pending.is_some() && pulse.advanced.is_some();
+        *pulse =
+            Pulse { busy: None, advanced: None, has_failed: pulse.has_failed || has_failed, ..pulse.clone() };
     }
 
     /// The Node object was seen.
@@ -142,8 +159,11 @@ impl Health {
 
     fn keeps_up(&self, pulse: &Pulse, now: Instant) -> bool {
         let since = [pulse.oldest_pending, pulse.busy].into_iter().flatten().min();
-        let waited = since.map(|since| now.saturating_duration_since(since));
-        pulse.updated.is_none() || waited.is_none_or(|waited| waited < self.patience)
+        let is_within = |since: Instant, limit| now.saturating_duration_since(since) < limit;
+        let is_soon = since.is_none_or(|since| is_within(since, self.patience));
+        let gets_on = since.is_none_or(|since| is_within(since, self.patience.saturating_mul(LONG_WORK)))
+            && pulse.advanced.is_some_and(|last| is_within(last, self.patience));
+        pulse.updated.is_none() || is_soon || gets_on
     }
 
     fn verdict(&self, now: &Moment, is_ok: bool, node_eligible: Option<bool>) -> Verdict {

@@ -48,6 +48,8 @@ pub(crate) struct Timed<'a, T> {
     clock: fn() -> Instant,
     /// Hears of each restore before it happens.
     attempted: &'a (dyn Fn(&Attempt) + Sync),
+    /// Hears of each transaction that a tool has done or refused.
+    advanced: &'a (dyn Fn() + Sync),
     pub(crate) phases: Phases,
 }
 
@@ -59,8 +61,16 @@ impl<'a, T: Tables> Timed<'a, T> {
         flows: Option<&'a Worker>,
         clock: fn() -> Instant,
         attempted: &'a (dyn Fn(&Attempt) + Sync),
+        advanced: &'a (dyn Fn() + Sync),
     ) -> Self {
-        Self { tables, family, flows, clock, attempted, phases: Phases::default() }
+        Self { tables, family, flows, clock, attempted, advanced, phases: Phases::default() }
+    }
+
+    /// A tool ended by itself.
+    fn has_ended(&self, result: &Result<(), TablesError>) {
+        if matches!(result, Ok(()) | Err(TablesError::Refused { .. })) {
+            (self.advanced)();
+        }
     }
 
     /// Does it, and tells how long it took.
@@ -103,6 +113,7 @@ impl<T: Tables> Tables for Timed<'_, T> {
         let (result, took) = self.time(|tables| tables.restore(input));
         self.phases.restore += took;
         info!(v = 4, ipFamily = %self.family, bytes = input.len(), ?took, "Ran iptables-restore");
+        self.has_ended(&result);
         result
     }
 
@@ -122,6 +133,7 @@ impl<T: Tables> Tables for Timed<'_, T> {
         let (result, took) = self.time(|tables| tables.test(input));
         self.phases.restore += took;
         info!(v = 4, ipFamily = %self.family, bytes = input.len(), ?took, "Ran iptables-restore --test");
+        self.has_ended(&result);
         result
     }
 
@@ -163,7 +175,7 @@ mod tests {
     #[test]
     fn each_call_counts_for_its_phase() {
         let mut fake = FakeTables::new(Layout::Single);
-        let mut tables = Timed::new(&mut fake, Family::V4, None, clock, &|_| ());
+        let mut tables = Timed::new(&mut fake, Family::V4, None, clock, &|_| (), &|| ());
         let begin = clock();
         tables.look().unwrap();
         tables.restore(b"*nat\nCOMMIT\n").unwrap();

@@ -69,6 +69,8 @@ pub struct Content {
     pub is_hinted: bool,
     /// The number of rules in all tables.
     pub rules: usize,
+    /// Whether some of it cannot be read, so that there may be more.
+    pub is_unreadable: bool,
 }
 
 /// Which programs there are on this node.
@@ -139,15 +141,15 @@ pub fn choose(
     Ok(Selection { suite, backend, reason: Reason::Default, missed })
 }
 
-/// The backend that the node uses; nothing where neither holds anything.
+/// The backend that the node uses; nothing where neither holds anything, or where what has to be compared is not known.
 pub fn decide(nft: Content, legacy: Content) -> Option<(Backend, Reason)> {
     if nft.is_hinted {
         Some((Backend::Nft, Reason::Hint))
     } else if legacy.is_hinted {
         Some((Backend::Legacy, Reason::Hint))
-    } else if legacy.rules > nft.rules {
+    } else if legacy.rules > nft.rules && !nft.is_unreadable {
         Some((Backend::Legacy, Reason::Rules))
-    } else if nft.rules > 0 {
+    } else if nft.rules > 0 && nft.rules >= legacy.rules && !legacy.is_unreadable {
         Some((Backend::Nft, Reason::Rules))
     } else {
         None

@@ -3,7 +3,7 @@
 //! Knows nothing of what is written and why.
 #![expect(clippy::disallowed_methods, reason = "the one place that runs the iptables tools")]
 
-mod child;
+pub(crate) mod child;
 mod lock;
 mod look;
 mod verdict;
@@ -271,12 +271,20 @@ fn in_memory(name: &str, content: &[u8]) -> io::Result<File> {
 }
 
 /// The output of a tool that was given a time.
-fn ended(command: &str, limit: Duration, result: Result<Output, NoOutput>) -> Result<Output, TablesError> {
+pub(crate) fn ended(
+    command: &str,
+    limit: Duration,
+    result: Result<Output, NoOutput>,
+) -> Result<Output, TablesError> {
     let command = command.to_owned();
     result.map_err(|why| match why {
         NoOutput::Io(source) => TablesError::Missing { command, source },
         NoOutput::Overdue => {
             let text = format!("did not end within {} s, and was killed", limit.as_secs());
+            TablesError::Interrupted { command, text }
+        }
+        NoOutput::Stopped => {
+            let text = "printed more than any rules take, and was killed".to_owned();
             TablesError::Interrupted { command, text }
         }
     })

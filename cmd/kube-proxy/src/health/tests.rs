@@ -74,6 +74,51 @@ fn nobody_reported_and_no_node_was_seen() {
     );
 }
 
+/// A sync that finds many culprits takes long, and gets on all the time: for as long as that may take.
+#[test]
+fn long_work_that_gets_on_is_healthy() {
+    let clock = Clock::new();
+    let mut health = healthy(&clock);
+    let at = |second: u64| clock.at(second * 1000).instant;
+    health.queued(Family::V4, at(1));
+    health.busy(Family::V4, at(1));
+    for second in (10..600).step_by(50) {
+        assert!(health.is_healthy(at(second)), "at {second} s");
+        health.advanced(Family::V4, at(second));
+    }
+    assert!(health.is_healthy(at(600)));
+    assert!(!health.is_healthy(at(601)), "it has an end");
+}
+
+#[test]
+fn work_that_gets_on_no_more_is_stuck() {
+    let clock = Clock::new();
+    let mut health = healthy(&clock);
+    let at = |second: u64| clock.at(second * 1000).instant;
+    health.queued(Family::V4, at(1));
+    health.busy(Family::V4, at(1));
+    health.advanced(Family::V4, at(31));
+    assert!(health.is_healthy(at(90)));
+    assert!(!health.is_healthy(at(91)));
+}
+
+/// Who fails again and again gets on a little each time.
+#[test]
+fn only_the_first_try_is_excused() {
+    let clock = Clock::new();
+    let mut health = healthy(&clock);
+    let at = |second: u64| clock.at(second * 1000).instant;
+    health.queued(Family::V4, at(1));
+    for second in 1..70 {
+        health.busy(Family::V4, at(second));
+        health.advanced(Family::V4, at(second));
+        assert_eq!(health.is_healthy(at(second)), second < 61, "at {second} s");
+        health.idle(Family::V4);
+    }
+    health.updated(Family::V4, clock.at(70_000));
+    assert!(health.is_healthy(at(70)));
+}
+
 #[test]
 fn a_node_that_goes_is_no_reason_to_call_the_proxy_ill() {
     let clock = Clock::new();

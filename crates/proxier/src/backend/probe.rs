@@ -6,12 +6,22 @@
 use std::fs;
 use std::io::{self, BufReader};
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use super::{
     Backend, Content, HINTS, Installed, NoPrograms, Reason, Selection, Suite, Wanted, choose, decide, nft,
 };
 use crate::family::Family;
+use crate::iptables::child::{NoOutput, within};
 use crate::version::Version;
+
+/// How long a program may take.
+const LIMIT: Duration = Duration::from_secs(30);
+/// How often one is asked that fails.
+const QUESTIONS: usize = 3;
+/// Between two questions.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// The programs to run on this node from now on. Nothing is changed in the kernel by asking.
 ///
@@ -28,7 +38,8 @@ pub fn select(wanted: Wanted) -> Result<Selection, NoPrograms> {
 
 fn installed() -> Installed {
     let version = |suite: Suite| {
-        let output = Command::new(suite.programs(Family::V4).rules).arg("--version").output().ok()?;
+        let program = suite.programs(Family::V4).rules;
+        let output = asked(move || Command::new(program).arg("--version").output()).ok()?;
         Version::parse(&String::from_utf8_lossy(&output.stdout))
     };
     Installed {
@@ -38,9 +49,27 @@ fn installed() -> Installed {
     }
 }
 
+/// The answer to a question. A program that is not there gives none; another one that fails may do better next time.
+fn asked<T: Send + 'static>(
+    question: impl FnOnce() -> io::Result<T> + Clone + Send + 'static,
+) -> Result<T, NoOutput> {
+    let mut answer = within(LIMIT, question.clone());
+    for _ in 1..QUESTIONS {
+        match &answer {
+            Ok(_) => break,
+            Err(NoOutput::Io(error)) if error.kind() == io::ErrorKind::NotFound => break,
+            Err(_) => {
+                thread::sleep(PAUSE);
+                answer = within(LIMIT, question.clone());
+            }
+        }
+    }
+    answer
+}
+
 /// Reads no more than what the decision depends on: a node may have many rules.
 fn found(installed: Installed) -> Option<(Backend, Reason)> {
-    let mut nft = Content { is_hinted: installed.nft && is_hinted(), rules: 0 };
+    let mut nft = Content { is_hinted: installed.nft && is_hinted(), ..Content::default() };
     let has_nft_rules =
         installed.nft && Family::ALL.iter().any(|family| nft::has_rules(*family).unwrap_or(false));
     let mut legacy = Content::default();
@@ -49,16 +78,14 @@ fn found(installed: Installed) -> Option<(Backend, Reason)> {
         legacy = hints_of_legacy();
         let enough = if has_nft_rules { usize::MAX } else { 1 };
         if !legacy.is_hinted {
-            legacy = content(Backend::Legacy, &[], enough);
+            let all = content(Backend::Legacy, enough);
+            legacy = Content { is_unreadable: all.is_unreadable || legacy.is_unreadable, ..all };
         }
     }
     if !nft.is_hinted && !legacy.is_hinted && has_nft_rules {
         // As many as the other one has are enough.
-        nft = if legacy.rules == 0 {
-            Content { rules: 1, ..nft }
-        } else {
-            content(Backend::Nft, &[], legacy.rules)
-        };
+        nft =
+            if legacy.rules == 0 { Content { rules: 1, ..nft } } else { content(Backend::Nft, legacy.rules) };
     }
     decide(nft, legacy)
 }
@@ -80,26 +107,79 @@ fn hints_of_legacy() -> Content {
         };
         if fs::read_to_string(names).is_ok_and(|names| names.lines().any(|name| name == "mangle")) {
             let program = Suite::Of(Backend::Legacy).programs(family).save;
-            let _unreadable = read(program, &["-t", "mangle"], usize::MAX, &mut content);
+            content = read(program, &["-t", "mangle"], usize::MAX, content);
         }
     }
     content
 }
 
-/// What can be read of a backend, both families; what cannot is as if it were empty.
-fn content(backend: Backend, arguments: &[&str], enough: usize) -> Content {
-    let mut content = Content::default();
-    for family in Family::ALL {
-        let _unreadable = read(Suite::Of(backend).programs(family).save, arguments, enough, &mut content);
-    }
-    content
+/// What a backend holds, both families.
+fn content(backend: Backend, enough: usize) -> Content {
+    let programs = Family::ALL.map(|family| Suite::Of(backend).programs(family).save);
+    programs.into_iter().fold(Content::default(), |content, program| read(program, &[], enough, content))
 }
 
-fn read(program: &str, arguments: &[&str], enough: usize, content: &mut Content) -> io::Result<()> {
-    let mut command = Command::new(program);
-    let mut child = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
-    let stdout = child.stdout.take().expect("standard output is piped");
-    // Whoever is not read to the end is told so by a closed pipe, and ends.
-    content.read(BufReader::with_capacity(1 << 16, stdout), enough)?;
-    child.wait().map(drop)
+/// Adds what a program prints.
+fn read(
+    program: &'static str,
+    arguments: &'static [&'static str],
+    enough: usize,
+    before: Content,
+) -> Content {
+    let question = move || {
+        let mut command = Command::new(program);
+        let mut child = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        let stdout = child.stdout.take().expect("standard output is piped");
+        let mut content = before;
+        // Whoever is not read to the end is told so by a closed pipe, and ends.
+        let result = content.read(BufReader::with_capacity(1 << 16, stdout), enough);
+        let status = child.wait()?;
+        result?;
+        let is_enough = content.is_hinted || content.rules >= enough;
+        if status.success() || is_enough { Ok(content) } else { Err(io::Error::other(status.to_string())) }
+    };
+    asked(question).unwrap_or(Content { is_unreadable: true, ..before })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_by(script: &str) -> Content {
+        let script: &'static str = script.to_owned().leak();
+        let arguments: &'static [&'static str] = vec!["-c", script].leak();
+        read("sh", arguments, usize::MAX, Content::default())
+    }
+
+    #[test]
+    fn who_fails_in_passing_is_asked_again() {
+        let mark = std::env::temp_dir().join(format!("asked-{}", std::process::id()));
+        let content =
+            read_by(&format!("echo '-A X'; [ -e {0} ] || {{ touch {0}; exit 1; }}", mark.display()));
+        fs::remove_file(mark).unwrap();
+        assert_eq!(content, Content { rules: 1, ..Content::default() });
+    }
+
+    /// What cannot be read may hold anything: it is not as if it were empty.
+    #[test]
+    fn what_cannot_be_read_decides_nothing() {
+        let unreadable = read_by("echo '-A X'; kill -9 $$");
+        assert_eq!(unreadable, Content { is_unreadable: true, ..Content::default() });
+        let other = Content { rules: 1, ..Content::default() };
+        assert_eq!(decide(other, unreadable), None);
+        assert_eq!(decide(unreadable, other), None);
+        let more = Content { rules: 2, ..unreadable };
+        assert_eq!(decide(other, more), Some((Backend::Legacy, Reason::Rules)));
+        assert_eq!(decide(more, other), Some((Backend::Nft, Reason::Rules)));
+        assert_eq!(
+            decide(Content { is_hinted: true, ..other }, unreadable),
+            Some((Backend::Nft, Reason::Hint))
+        );
+    }
+
+    #[test]
+    fn who_is_not_there_is_asked_once() {
+        let missing = asked(|| Command::new("no-such-tool").output());
+        assert!(matches!(missing, Err(NoOutput::Io(error)) if error.kind() == io::ErrorKind::NotFound));
+    }
 }

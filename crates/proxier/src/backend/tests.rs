@@ -11,8 +11,8 @@ fn content(save: &str) -> Content {
 
 #[test]
 fn hints_and_rules_are_found_in_a_save() {
-    let hinted = |rules| Content { is_hinted: true, rules };
-    let plain = |rules| Content { is_hinted: false, rules };
+    let hinted = |rules| Content { is_hinted: true, rules, is_unreadable: false };
+    let plain = |rules| Content { is_hinted: false, rules, is_unreadable: false };
     for (save, expected) in [
         ("", plain(0)),
         ("# Generated\n*mangle\n:INPUT ACCEPT [0:0]\nCOMMIT\n", plain(0)),
@@ -33,22 +33,22 @@ fn hints_and_rules_are_found_in_a_save() {
 fn families_add_up() {
     let mut both = content("-A A -j B\n");
     both.read("-A A -j B\n:KUBE-IPTABLES-HINT - [0:0]\n".as_bytes(), usize::MAX).unwrap();
-    assert_eq!(both, Content { is_hinted: true, rules: 2 });
+    assert_eq!(both, Content { is_hinted: true, rules: 2, is_unreadable: false });
 }
 
 #[test]
 fn nothing_is_read_that_changes_nothing() {
     let mut few = Content::default();
     few.read("-A A -j B\n-A B -j C\n-A C -j D\n:KUBE-IPTABLES-HINT - [0:0]\n".as_bytes(), 2).unwrap();
-    assert_eq!(few, Content { is_hinted: false, rules: 2 });
+    assert_eq!(few, Content { is_hinted: false, rules: 2, is_unreadable: false });
     let mut hinted = Content::default();
     hinted.read(":KUBE-IPTABLES-HINT - [0:0]\n-A A -j B\n".as_bytes(), 2).unwrap();
-    assert_eq!(hinted, Content { is_hinted: true, rules: 0 });
+    assert_eq!(hinted, Content { is_hinted: true, rules: 0, is_unreadable: false });
 }
 
 #[test]
 fn hints_count_more_than_rules_and_nft_more_than_legacy() {
-    let content = |is_hinted, rules| Content { is_hinted, rules };
+    let content = |is_hinted, rules| Content { is_hinted, rules, is_unreadable: false };
     for (nft, legacy, expected) in [
         (content(false, 0), content(false, 0), None),
         (content(true, 0), content(false, 0), Some((NFT, Reason::Hint))),

@@ -3,10 +3,20 @@
 
 use std::io;
 use std::process::{Command, Output};
+use std::thread;
+use std::time::Duration;
 
 use crate::family::Family;
-use crate::iptables::failure;
+use crate::iptables::child::within;
+use crate::iptables::{ended, failure};
 use crate::tables::TablesError;
+
+/// How long nft may take.
+const LIMIT: Duration = Duration::from_secs(30);
+/// How often it is run that cannot be started or does not end.
+const TRIES: usize = 3;
+/// Between two tries.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Deletes the table `kube-proxy` of a family with all that is in it. Where nft is not installed or
 /// cannot be used, kube-proxy has never made such a table.
@@ -32,9 +42,21 @@ pub fn remove_table(family: Family) -> Result<(), TablesError> {
 
 /// Nothing if nft is not installed.
 fn nft(arguments: &[&str]) -> Result<Option<Output>, TablesError> {
-    match Command::new("nft").args(arguments).output() {
-        Ok(output) => Ok(Some(output)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(TablesError::Missing { command: format!("nft {}", arguments.join(" ")), source }),
+    let command = format!("nft {}", arguments.join(" "));
+    let mut tries = 1;
+    loop {
+        let arguments: Vec<_> = arguments.iter().map(ToString::to_string).collect();
+        let result = within(LIMIT, move || Command::new("nft").args(arguments).output());
+        match ended(&command, LIMIT, result) {
+            Ok(output) => return Ok(Some(output)),
+            Err(TablesError::Missing { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                return Ok(None);
+            }
+            Err(error) if tries == TRIES => return Err(error),
+            Err(_) => {
+                tries += 1;
+                thread::sleep(PAUSE);
+            }
+        }
     }
 }

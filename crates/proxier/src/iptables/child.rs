@@ -1,13 +1,14 @@
 //! A tool is given a time to end in, and killed when it is over.
 //!
 //! Knows nothing of what the tool does.
+#![expect(clippy::disallowed_methods, reason = "a limit of time is measured")]
 
 use std::fs;
 use std::io;
-use std::process::Output;
+use std::ops::ControlFlow;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::gettid;
@@ -17,30 +18,34 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// Why there is no output.
 #[derive(Debug)]
-pub(super) enum NoOutput {
+pub(crate) enum NoOutput {
     /// The tool could not be started, or not be listened to.
     Io(io::Error),
     /// It did not end in time, and was killed.
     Overdue,
+    /// Whoever watched it had enough, and it was killed.
+    Stopped,
 }
 
 /// Runs `work`, which starts one process and waits for it, and kills that process at the limit.
 ///
 /// The work has a thread of its own: the processes that are to be killed are the children of that thread.
-pub(super) fn within(
+pub(crate) fn within<T: Send + 'static>(
     limit: Duration,
-    work: impl FnOnce() -> io::Result<Output> + Send + 'static,
-) -> Result<Output, NoOutput> {
-    observed(limit, limit, work, |_| {})
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, NoOutput> {
+    observed(limit, limit, work, |_| ControlFlow::Continue(()))
 }
 
-/// The same, and has a look at the thread that the process is a child of after each `step` that it takes.
-pub(super) fn observed(
+/// The same, and has a look at the thread that the process is a child of after each `step` that it takes; the look may
+/// put an end to it.
+pub(super) fn observed<T: Send + 'static>(
     limit: Duration,
     step: Duration,
-    work: impl FnOnce() -> io::Result<Output> + Send + 'static,
-    mut look: impl FnMut(Pid),
-) -> Result<Output, NoOutput> {
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+    mut look: impl FnMut(Pid) -> ControlFlow<()>,
+) -> Result<T, NoOutput> {
+    let deadline = Instant::now() + limit;
     let (sender, ended) = mpsc::channel();
     let (name, named) = mpsc::channel();
     let run = move || {
@@ -50,22 +55,20 @@ pub(super) fn observed(
     };
     thread::Builder::new().name("tool".to_owned()).spawn(run).map_err(NoOutput::Io)?;
     let thread = named.recv().map_err(|_| panicked())?;
-    let mut left = limit;
-    loop {
+    let why = loop {
+        // What a look takes counts as well.
+        let left = deadline.saturating_duration_since(Instant::now());
         match ended.recv_timeout(step.min(left)) {
             Ok(output) => return output.map_err(NoOutput::Io),
-            Err(RecvTimeoutError::Timeout) if left > step => {
-                left -= step;
-                look(thread);
-            }
-            Err(RecvTimeoutError::Timeout) => {
-                kill_children(thread);
-                await_death(&ended);
-                return Err(NoOutput::Overdue);
-            }
             Err(RecvTimeoutError::Disconnected) => return Err(panicked()),
+            Err(RecvTimeoutError::Timeout) if left <= step => break NoOutput::Overdue,
+            Err(RecvTimeoutError::Timeout) if look(thread).is_break() => break NoOutput::Stopped,
+            Err(RecvTimeoutError::Timeout) => {}
         }
-    }
+    };
+    kill_children(thread);
+    await_death(&ended);
+    Err(why)
 }
 
 fn panicked() -> NoOutput {
@@ -73,7 +76,7 @@ fn panicked() -> NoOutput {
 }
 
 /// Dead processes leave the process table only when their thread has waited for them.
-fn await_death(ended: &Receiver<io::Result<Output>>) {
+fn await_death<T>(ended: &Receiver<io::Result<T>>) {
     let _late = ended.recv_timeout(GRACE);
 }
 
@@ -95,7 +98,6 @@ pub(super) fn children(thread: Pid) -> Vec<Pid> {
 #[expect(clippy::disallowed_methods, reason = "tests of processes start processes and wait for them")]
 mod tests {
     use std::process::Command;
-    use std::time::Instant;
 
     use super::*;
 
@@ -118,6 +120,30 @@ mod tests {
         let is_sleep =
             |pid: &str| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "sleep\n");
         assert!(!children.split_ascii_whitespace().any(is_sleep), "{children}");
+    }
+
+    /// Looks that take long do not prolong it.
+    #[test]
+    fn the_time_of_looks_counts() {
+        let (begin, limit) = (Instant::now(), Duration::from_secs(2));
+        let mut looks = 0;
+        let look = |_| {
+            looks += 1;
+            thread::sleep(limit / 4);
+            ControlFlow::Continue(())
+        };
+        let hanging = || Command::new("tail").args(["-f", "/dev/null"]).output();
+        let hanging = observed(limit, Duration::from_millis(1), hanging, look);
+        assert!(matches!(hanging, Err(NoOutput::Overdue)));
+        assert!((1..=4).contains(&looks), "{looks} looks in {:?}", begin.elapsed());
+    }
+
+    #[test]
+    fn whoever_watches_can_stop_it() {
+        let hanging = || Command::new("tail").args(["-f", "/dev/null"]).output();
+        let look = |_| ControlFlow::Break(());
+        let stopped = observed(Duration::from_secs(1000), Duration::from_millis(10), hanging, look);
+        assert!(matches!(stopped, Err(NoOutput::Stopped)));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 use std::cell::Cell;
 use std::fs;
 use std::io;
+use std::ops::ControlFlow;
 use std::process::Output;
 use std::time::Duration;
 
@@ -21,7 +22,10 @@ pub(super) fn within(
     waited: &Cell<Duration>,
     work: impl FnOnce() -> io::Result<Output> + Send + 'static,
 ) -> Result<Output, NoOutput> {
-    observed(limit, STEP, work, |thread| look(thread, waited))
+    observed(limit, STEP, work, |thread| {
+        look(thread, waited);
+        ControlFlow::Continue(())
+    })
 }
 
 fn look(thread: Pid, waited: &Cell<Duration>) {
@@ -74,6 +78,7 @@ mod tests {
             if waited.get() > Duration::ZERO {
                 flock(&held, FlockOperation::Unlock).unwrap();
             }
+            ControlFlow::Continue(())
         });
         fs::remove_file(path).unwrap();
         assert!(output.unwrap().status.success());

@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::Seek;
+use std::ops::ControlFlow;
 use std::os::unix::fs::FileExt;
 use std::process::Command;
 use std::thread::{self, JoinHandle};
@@ -22,6 +23,8 @@ use crate::version::Version;
 const LIMIT: Duration = Duration::from_secs(60);
 /// How often there is a look at what it has printed so far.
 const STEP: Duration = Duration::from_millis(5);
+/// How much it may print, in bytes. 10,000 Services are 24 megabytes.
+const MOST: u64 = 1 << 30;
 /// How much of that is read at once, in bytes.
 const PIECE: usize = 1 << 16;
 /// Rules that were read longer ago are read again.
@@ -105,7 +108,12 @@ pub(super) fn save(
     let made = in_memory("iptables-save", &[]).and_then(|save| Ok((save.try_clone()?, save)));
     let (out, mut save) = made.map_err(|source| TablesError::Missing { command: command.clone(), source })?;
     let run = move || Command::new(program).args(&arguments).stdout(out).output();
-    let output = ended(&command, LIMIT, observed(LIMIT, STEP, run, |_| watch(&save)))?;
+    let look = |_| {
+        watch(&save);
+        let is_too_much = save.metadata().is_ok_and(|save| save.len() > MOST);
+        if is_too_much { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let output = ended(&command, LIMIT, observed(LIMIT, STEP, run, look))?;
     if !output.status.success() {
         return Err(failure(&command, &output, &[]));
     }

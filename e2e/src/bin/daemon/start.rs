@@ -9,7 +9,7 @@ use e2e::backend::{Backend, Family};
 use crate::object;
 use crate::stage::{CONFIG, SYNCED, Stage};
 
-const BROKEN: &str = "echo 'no such table on this host' >&2; exit 3";
+const BROKEN: &str = "echo 'Table does not exist (do you need to insmod?)' >&2; exit 3";
 
 fn stage(backend: Backend) -> Result<Stage> {
     let stage = Stage::new(backend)?;
@@ -63,7 +63,7 @@ pub(crate) fn without_ipv6() -> Result<()> {
             "{missing:?}"
         );
         stage.says("\"kube-proxy running in single-stack mode\" ipFamily=\"IPv4\"", 1)?;
-        stage.says("no such table on this host", 1)?;
+        stage.says("Table does not exist", 1)?;
         stage.says(&format!("{SYNCED} ipFamily=\"IPv4\""), 1)?;
         ensure!(stage.lines("ipFamily=\"IPv6\" kind=")?.is_empty(), "IPv6 was synced");
         Ok(())

@@ -16,7 +16,7 @@ use e2e::wait;
 use crate::fault::Fault;
 use crate::history::{Event, History, Round};
 use crate::stage::Stage;
-use crate::traffic::{self, Failure, Traffic};
+use crate::traffic::{Failure, Traffic};
 use crate::wanted::{batch, checked, found, wanted};
 
 /// How long the rules may take to be right once everything works again: after many failures in two minutes a watch
@@ -25,6 +25,8 @@ const DEADLINE: Duration = Duration::from_secs(100);
 /// How long traffic may stay broken at most after a fault that breaks it, once everything else works again: far more
 /// than is documented, because the machine may have other things to do. Where the rules are right before, it must work.
 const WINDOW: Duration = Duration::from_secs(12);
+/// Who asks so long after the rules are right must be answered. Who asked before may wait in vain for longer.
+const SLACK: Duration = Duration::from_millis(500);
 /// So many of a hundred requests have to be made while none may fail, or little is proven.
 const LEAST_SHARE: usize = 30;
 /// The rules must still be right after this time.
@@ -108,8 +110,7 @@ fn play(
     let at_most = Instant::now() + WINDOW;
     stage.mark(number)?;
     is_right(stage, history)?;
-    // Who asked before the rules were right may wait for an answer that never comes.
-    let end = at_most.min(Instant::now() + traffic::PATIENCE);
+    let end = at_most.min(Instant::now() + SLACK);
     windows.extend(broken.map(|begin| Window { begin, end }));
     sleep(SETTLE);
     is_right_now(stage, history).context("right for a moment only")?;

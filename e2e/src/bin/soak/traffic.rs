@@ -17,7 +17,7 @@ use e2e::netns::Netns;
 use e2e::request::{Protocol, Request};
 
 /// How long a request waits for its answer.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(2);
 /// So long that no source port comes back within a history: the kernel may remember that its first packet met no rule.
 const PAUSE: Duration = Duration::from_millis(30);
 
