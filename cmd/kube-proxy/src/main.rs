@@ -192,15 +192,18 @@ fn told(error: &anyhow::Error) -> String {
     told
 }
 
+/// More than any configuration that is accepted; what never ends is not read to its end.
+const MAX_CONFIG: u64 = 2 << 20;
+
 /// The text of `--config`, and the watch on it, which is there before anything is read.
 fn read(flags: &Flags) -> Result<Option<(String, Watch)>> {
     let Some(path) = &flags.typed.config else { return Ok(None) };
     let unreadable = |error| Refusal::Unreadable { path: path.clone(), error };
-    let mut file = File::open(path).map_err(unreadable)?;
+    let file = File::open(path).map_err(unreadable)?;
     let watch =
         Watch::place(&file).with_context(|| format!("failed complete: can't watch {}", path.display()))?;
     let mut text = String::new();
-    file.read_to_string(&mut text).map_err(unreadable)?;
+    file.take(MAX_CONFIG).read_to_string(&mut text).map_err(unreadable)?;
     Ok(Some((text, watch)))
 }
 

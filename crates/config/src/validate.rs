@@ -17,6 +17,8 @@ pub const PRIMARY: &str = "primary";
 /// The release whose hidden metrics may be shown.
 const PREVIOUS_MINOR: &str = "1.35";
 const MAX_VERBOSITY: u32 = 0x7fff_ffff;
+/// Bytes of a name of an interface, without what the kernel ends it with.
+const MAX_INTERFACE_NAME: usize = 15;
 const NOT_A_CIDR: &str = "must be a CIDR block such as 10.100.0.0/16 or fde4:8dba:82e1::/48";
 
 /// A configuration without a problem, and its text read into values.
@@ -243,11 +245,12 @@ fn detect_local(config: &Config, found: &mut Collector) -> Option<DetectLocal> {
         DetectLocalMode::NodeCidr => Some(DetectLocal::NodeCidr),
         DetectLocalMode::BridgeInterface => {
             let path = "DetectLocalConfiguration.InterfaceName";
-            named(path, &names.bridge_interface, found).map(DetectLocal::BridgeInterface)
+            named(path, &names.bridge_interface, MAX_INTERFACE_NAME, found).map(DetectLocal::BridgeInterface)
         }
         DetectLocalMode::InterfaceNamePrefix => {
             let path = "DetectLocalConfiguration.InterfacePrefix";
-            named(path, &names.interface_name_prefix, found).map(DetectLocal::InterfaceNamePrefix)
+            named(path, &names.interface_name_prefix, MAX_INTERFACE_NAME - 1, found)
+                .map(DetectLocal::InterfaceNamePrefix)
         }
         DetectLocalMode::Other(other) => {
             let modes = &["ClusterCIDR", "NodeCIDR", "BridgeInterface", "InterfaceNamePrefix", ""];
@@ -257,12 +260,19 @@ fn detect_local(config: &Config, found: &mut Collector) -> Option<DetectLocal> {
     }
 }
 
-fn named(path: &str, name: &str, found: &mut Collector) -> Option<String> {
-    if name.is_empty() {
-        found.invalid(path, name, "must not be empty in this mode");
-        return None;
-    }
-    Some(name.to_owned())
+/// What stands for any rest of a name in iptables' words counts as one byte of it.
+fn named(path: &str, name: &str, longest: usize, found: &mut Collector) -> Option<String> {
+    let reason = if name.is_empty() {
+        "must not be empty in this mode"
+    } else if name.len() > longest {
+        "must be shorter: the kernel's names of interfaces have at most 15 bytes"
+    } else if name.contains(|c: char| c.is_whitespace() || c.is_control() || "/:\"'\\".contains(c)) {
+        "must not contain blanks, control characters, slashes, colons or quotes"
+    } else {
+        return Some(name.to_owned());
+    };
+    found.invalid(path, name, reason);
+    None
 }
 
 fn cluster_cidrs(config: &Config, found: &mut Collector) -> Vec<IpNet> {

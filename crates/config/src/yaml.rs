@@ -42,6 +42,7 @@ pub(crate) enum YamlError {
 
 /// The first document of a text; an empty text is `Null`.
 pub(crate) fn read(text: &str) -> Result<Node, YamlError> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.len() > MAX_BYTES {
         return Err(YamlError::Limit(format!("larger than {MAX_BYTES} bytes")));
     }

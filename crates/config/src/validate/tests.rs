@@ -231,6 +231,15 @@ fn detect_local_modes() {
     let reason = "Invalid value: \"\": must not be empty in this mode";
     assert_eq!(wrong(bridge("")), format!("{path}.InterfaceName: {reason}"));
     assert_eq!(wrong(prefix("")), format!("{path}.InterfacePrefix: {reason}"));
+    for name in ["br\n0", "br 0", "br\t", "br/0", "br:0", "br\"", "br'", "br\\", "br\u{85}"] {
+        assert!(wrong(bridge(name)).contains("InterfaceName: Invalid value"), "{name:?}");
+        assert!(wrong(prefix(name)).contains("InterfacePrefix: Invalid value"), "{name:?}");
+    }
+    checked(bridge("fifteen-letters"));
+    assert!(wrong(bridge("sixteen--letters")).contains("must be shorter"));
+    // iptables counts the plus sign behind it.
+    checked(prefix("fourteen-bytes"));
+    assert!(wrong(prefix("fifteen-letters")).contains("must be shorter"));
     assert_eq!(
         wrong(|c| c.detect_local_mode = "Guess".into()),
         "KubeProxyConfiguration.DetectLocalMode: Unsupported value: \"Guess\": supported values: \
