@@ -1,5 +1,5 @@
-//! Remembers what has to be looked at until it was, and says when the next pass may start: never while the rules
-//! in the kernel are not those committed last.
+//! Remembers what has to be looked at until it was, and says when the next pass may start: never while rules are
+//! being written.
 //!
 //! Reads no clock and makes no pass: time and findings are arguments.
 
@@ -13,11 +13,12 @@ use std::time::{Duration, Instant};
 pub use ledger::Assignment;
 use ledger::{Fresh, Ledger};
 
-use crate::dirty::{Dirty, Look, changes};
+use crate::dirty::{Look, changes};
+use crate::doubt::Doubt;
 use crate::flow::Family;
 use crate::generation::{Cause, Generation};
 use crate::pass::Rules;
-use crate::report::{End, Failure, Findings, Report};
+use crate::report::{End, Failure, Findings, Report, Warning};
 use crate::snapshot::Snapshot;
 
 /// What waits to be looked at, for both families.
@@ -25,10 +26,19 @@ use crate::snapshot::Snapshot;
 pub struct Agenda {
     ledgers: BTreeMap<Family, Ledger>,
     /// What commits that failed may have let in, until one succeeds.
-    attempted: BTreeMap<Family, Look>,
-    /// Families whose rules may be others than those committed last, until the next commit: nothing of them is judged.
+    attempted: BTreeMap<Family, Attempted>,
+    /// Families whose rules are being written: nothing of them is judged.
     in_transition: BTreeSet<Family>,
     full_look_each: Duration,
+}
+
+/// What is known of the commits that failed since the last one that succeeded.
+#[derive(Debug, Default)]
+struct Attempted {
+    /// What will have to be looked at beside all that there is by then.
+    look: Look,
+    /// What may be right until then.
+    doubt: Arc<Doubt>,
 }
 
 impl Agenda {
@@ -68,7 +78,7 @@ impl Agenda {
             }
             None => Look::everything(),
         };
-        look.merge(&self.attempted.remove(&family).unwrap_or_default());
+        look.merge(&self.attempted.remove(&family).unwrap_or_default().look);
         let full_look_at = now + self.full_look_each;
         let ledger =
             self.ledgers.entry(family).or_insert_with(|| Ledger::new(snapshot.clone(), full_look_at));
@@ -77,23 +87,28 @@ impl Agenda {
 
     /// Takes note of a commit that failed: any part of it may be in the kernel, and has let in flows to backends of
     /// front ends that the next commit may not have any more. To be followed by one with [`Cause::AfterFailure`]; until
-    /// then nothing of the family is judged, for there is no telling by which rules.
+    /// then only what contradicts all of them is deleted.
     pub fn failed(&mut self, family: Family, generation: &Generation) {
-        self.in_transition.insert(family);
         let attempted = Snapshot::new(family, generation);
         let nothing = Snapshot::new(family, &Generation::default());
         let committed = self.ledgers.get(&family).map_or(&nothing, |ledger| ledger.snapshot());
         // As if all of it had come and gone: what it adds to the last commit has left.
-        let mut look = changes(&attempted, committed);
-        look.dirty = Dirty::default();
-        self.attempted.entry(family).or_default().merge(&look);
+        let look = changes(&attempted, committed).former_only();
+        let known = self.attempted.entry(family).or_default();
+        known.look.merge(&look);
+        let doubt = Arc::make_mut(&mut known.doubt);
+        if !doubt.is_too_much() {
+            doubt.add(committed, &attempted);
+        }
+        self.in_transition.remove(&family);
     }
 
     /// The rules by which flows of a family can be judged.
     pub fn rules(&self, family: Family) -> Rules {
         match self.ledgers.get(&family) {
-            Some(ledger) if !self.in_transition.contains(&family) => {
-                Rules::Committed(ledger.snapshot().clone())
+            Some(ledger) if is_judged(&self.in_transition, &self.attempted, family) => {
+                let doubt = self.attempted.get(&family).map(|attempted| attempted.doubt.clone());
+                Rules::Committed(ledger.snapshot().clone(), doubt.unwrap_or_default())
             }
             Some(_) | None => Rules::InTransition,
         }
@@ -101,7 +116,8 @@ impl Agenda {
 
     /// When the next pass may start, if anything waits that can be judged.
     pub fn next(&self) -> Option<Instant> {
-        let settled = self.ledgers.iter().filter(|(family, _)| !self.in_transition.contains(family));
+        let is_judged = |family| is_judged(&self.in_transition, &self.attempted, family);
+        let settled = self.ledgers.iter().filter(|(family, _)| is_judged(**family));
         settled.filter_map(|(_, ledger)| ledger.due()).min()
     }
 
@@ -113,7 +129,8 @@ impl Agenda {
 
     /// Takes out all that is due.
     pub fn begin(&mut self, now: Instant) -> Vec<Assignment> {
-        let settled = self.ledgers.iter_mut().filter(|(family, _)| !self.in_transition.contains(family));
+        let is_judged = |family| is_judged(&self.in_transition, &self.attempted, family);
+        let settled = self.ledgers.iter_mut().filter(|(family, _)| is_judged(**family));
         let due = settled.filter(|(_, ledger)| ledger.due().is_some_and(|due| due <= now));
         due.map(|(_, ledger)| ledger.take(now)).collect()
     }
@@ -131,6 +148,13 @@ impl Agenda {
         let family = assignment.task.snapshot.family();
         let ledger = self.ledgers.get_mut(&family).expect("an assignment comes from a ledger");
         ledger.rest(now);
+        // What is spared now may have to go after the next commit, which looks at everything that it has.
+        if let Some(attempted) = self.attempted.get_mut(&family) {
+            attempted.look.merge(&assignment.task.look.former_only());
+        }
+        if assignment.task.look.is_full() {
+            findings.warnings.push(Warning::Forgetting);
+        }
         let occasion = assignment.occasion();
         let failure = match findings.end {
             End::Complete => {
@@ -154,6 +178,16 @@ impl Agenda {
         ledger.drop_old_news(&findings.end, &mut findings.warnings);
         Report { family, occasion, pending: ledger.pending(), findings, failure }
     }
+}
+
+/// Whether it is known what contradicts the rules.
+fn is_judged(
+    in_transition: &BTreeSet<Family>,
+    attempted: &BTreeMap<Family, Attempted>,
+    family: Family,
+) -> bool {
+    let is_too_much = attempted.get(&family).is_some_and(|attempted| attempted.doubt.is_too_much());
+    !in_transition.contains(&family) && !is_too_much
 }
 
 #[cfg(test)]

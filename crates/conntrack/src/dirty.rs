@@ -119,6 +119,16 @@ impl Look {
         }
     }
 
+    /// The part of it that counts where there is no front end.
+    pub(crate) fn former_only(&self) -> Look {
+        Look { dirty: Dirty::default(), ..self.clone() }
+    }
+
+    /// Whether it remembers no more backends that left: what led to others will not be found.
+    pub(crate) fn is_full(&self) -> bool {
+        self.pairs >= FORMER_PAIRS
+    }
+
     /// Adds all that `other` covers.
     pub fn merge(&mut self, other: &Look) {
         self.dirty.merge(&other.dirty);

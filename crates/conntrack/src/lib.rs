@@ -9,6 +9,7 @@ pub mod generation;
 pub mod snapshot;
 
 pub mod dirty;
+pub mod doubt;
 pub mod stale;
 
 pub mod kernel;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::dirty::Look;
+use crate::doubt::Doubt;
 use crate::filter::Filtering;
 use crate::flow::{Entry, Family, Flow};
 use crate::generation::FrontEnd;
@@ -28,9 +29,9 @@ pub struct Task {
 /// The rules of a family by which flows can be judged.
 #[derive(Clone, Debug)]
 pub enum Rules {
-    /// Those committed last.
-    Committed(Arc<Snapshot>),
-    /// None: others are being written, or were in part. A flow that contradicts the last ones may be right.
+    /// Those committed last, and what may be right nevertheless because later commits failed.
+    Committed(Arc<Snapshot>, Arc<Doubt>),
+    /// None: others are being written. A flow that contradicts the last ones may be right.
     InTransition,
 }
 
@@ -62,7 +63,7 @@ pub fn run(
 ) -> Vec<Findings> {
     let families: Vec<Family> = tasks.iter().map(|task| task.snapshot.family()).collect();
     let scopes = match kernel.count() {
-        Ok(count) => filtering.choose(&families, count.entries),
+        Ok(count) => filtering.choose(&families, count),
         Err(error) => return tasks.iter().map(|_| failed(&error)).collect(),
     };
     let mut findings = BTreeMap::new();
@@ -179,7 +180,7 @@ impl Group<'_> {
                 return Ok(ControlFlow::Break(()));
             }
             let family = task.snapshot.family();
-            let Rules::Committed(newest) = self.surroundings.rules(family) else {
+            let Rules::Committed(newest, doubt) = self.surroundings.rules(family) else {
                 self.overtaken.insert(family);
                 return Ok(ControlFlow::Continue(()));
             };
@@ -187,6 +188,7 @@ impl Group<'_> {
             if !Arc::ptr_eq(&newest, &task.snapshot) {
                 wrong.retain(|stale| is_stale(&stale.flow, &newest, &task.look));
             }
+            wrong.retain(|stale| !doubt.spares(&stale.flow));
             let flows: Vec<Flow> = wrong.iter().map(|stale| stale.flow).collect();
             if !flows.is_empty() {
                 let outcomes = self.kernel.delete(&flows)?;

@@ -131,6 +131,9 @@ pub enum Warning {
         /// The kernel's answer.
         errno: i32,
     },
+    /// Looks failed for so long that no more is remembered of backends that left addresses which have no front end any
+    /// more. Entries that lead to others will be left alone.
+    Forgetting,
     /// Stale entries keep coming: something bypasses the rules of these front ends.
     Persisting {
         /// The addresses.
@@ -247,6 +250,10 @@ impl fmt::Display for Warning {
                 let error = std::io::Error::from_raw_os_error(*errno);
                 write!(f, "the kernel refused to delete a conntrack entry: {flow}: {error}")
             }
+            Warning::Forgetting => f.write_str(
+                "too many endpoints left while conntrack entries could not be looked at; entries of deleted addresses \
+                 that lead to further ones will be left alone",
+            ),
             Warning::Persisting { front_ends } => {
                 f.write_str("stale conntrack entries keep coming, something bypasses the service rules of")?;
                 front_ends.iter().try_for_each(|front_end| write!(f, " {front_end}"))

@@ -102,8 +102,8 @@ impl Worker {
     }
 
     /// To be called after each commit that failed while it was being written, with what it should have become.
-    /// Returns at once. Nothing of the family is looked at before a commit succeeds, but it will then be known what
-    /// flows may have been let in meanwhile.
+    /// Returns at once. Until a commit succeeds, only flows are deleted that are wrong by what was committed last and by
+    /// all that failed since.
     pub fn failed(&self, family: Family, generation: Generation) {
         self.send(Note::Failed { family, generation });
     }
@@ -213,7 +213,7 @@ impl<A: FnMut() -> Option<BTreeSet<IpAddr>>, T: FnMut(News)> Surroundings for De
         let deadline = Instant::now() + LONGEST_WAIT;
         loop {
             let rules = self.agenda.rules(family);
-            if matches!(rules, Rules::Committed(_)) {
+            if matches!(rules, Rules::Committed(..)) {
                 return rules;
             }
             match self.inbox.recv_timeout(deadline.saturating_duration_since(Instant::now())) {

@@ -34,6 +34,8 @@ pub(super) struct Ledger {
     all_gone: bool,
     /// Whether a pass that was not completed said that it deletes most of what there is.
     mass_deletion: bool,
+    /// Whether one said that no more is remembered.
+    forgetting: bool,
 }
 
 /// What commits changed, since when, and the weightiest cause.
@@ -105,6 +107,7 @@ impl Ledger {
             cpu: Duration::ZERO,
             all_gone: false,
             mass_deletion: false,
+            forgetting: false,
         }
     }
 
@@ -270,16 +273,21 @@ impl Ledger {
         self.settles.push(Settle { at, round, look: look.clone() });
     }
 
-    /// That deletes are addressed wrongly is said once, and a mass deletion once however often it is tried.
+    /// That deletes are addressed wrongly is said once, and once however often it is tried: a mass deletion, and that
+    /// no more can be remembered.
     pub(super) fn drop_old_news(&mut self, end: &End, warnings: &mut Vec<Warning>) {
-        let (mut all_gone, mut mass_deletion) = (self.all_gone, self.mass_deletion);
+        let (mut all_gone, mut mass_deletion, mut forgetting) =
+            (self.all_gone, self.mass_deletion, self.forgetting);
+        let forgets = warnings.contains(&Warning::Forgetting);
         warnings.retain(|warning| match warning {
             Warning::AllGone { .. } => !std::mem::replace(&mut all_gone, true),
             Warning::MassDeletion { .. } => !std::mem::replace(&mut mass_deletion, true),
+            Warning::Forgetting => !std::mem::replace(&mut forgetting, true),
             Warning::Refused { .. } | Warning::Persisting { .. } => true,
         });
         self.all_gone = all_gone;
         self.mass_deletion = mass_deletion && *end != End::Complete;
+        self.forgetting = forgetting && (forgets || *end != End::Complete);
     }
 
     /// Front ends that wait for their first look, are being looked at, or have entries that could not be deleted.

@@ -271,19 +271,68 @@ fn nothing_is_looked_at_while_rules_are_written_and_nothing_of_it_is_forgotten()
 }
 
 #[test]
-fn nothing_is_looked_at_between_a_failed_commit_and_a_good_one() {
+fn while_commits_fail_only_what_contradicts_all_of_them_is_deleted() {
     let mut node = quiet(OLD, &[]);
     node.commit(NEW);
     node.wait(seconds(1));
-    let right = "10.0.0.2:40002>10.96.0.10:53>10.1.0.9:53";
-    node.kernel.entries = vec![entry(right), entry(STALE)];
+    let may_be_right =
+        ["10.0.0.2:40002>10.96.0.10:53>10.1.0.9:53", "10.0.0.3:40003>10.96.0.10:53>10.1.0.6:53"];
+    node.kernel.entries = [STALE].iter().chain(&may_be_right).map(|text| entry(text)).collect();
     let next = "dns 10.96.0.10:53 = 10.1.0.9:53";
-    node.agenda.failed(Family::V4, &generation(next));
+    for attempted in ["dns 10.96.0.10:53 = 10.1.0.6:53", next] {
+        node.agenda.writing(Family::V4);
+        node.agenda.failed(Family::V4, &generation(attempted));
+    }
     node.wait(HOUR * 3);
-    assert_eq!((node.times(), node.left().len()), (vec![0.0], 2));
+    let times = node.times();
+    assert_eq!(times[..2], [0.0, 2.0]);
+    assert!(times.len() > 2, "there is no hourly look: {times:?}");
+    assert_eq!(node.left(), ["10.0.0.2:40002>10.1.0.9:53", "10.0.0.3:40003>10.1.0.6:53"]);
     node.commit_with(next, Cause::AfterFailure);
     node.wait(seconds(60));
     assert_eq!(node.left(), ["10.0.0.2:40002>10.1.0.9:53"]);
+}
+
+#[test]
+fn what_was_spared_while_commits_failed_is_found_later_though_its_service_is_gone() {
+    let mut node = quiet(OLD, &[]);
+    node.kernel.entries = vec![entry(STALE)];
+    node.commit("");
+    node.agenda.failed(Family::V4, &generation(OLD));
+    node.wait(seconds(60));
+    assert_eq!((node.left().len(), node.last().pending), (1, 0));
+    node.commit_with("", Cause::AfterFailure);
+    node.wait(seconds(60));
+    assert!(node.left().is_empty());
+}
+
+#[test]
+fn where_more_failed_than_can_be_remembered_nothing_is_looked_at_before_a_commit() {
+    let mut node = quiet(OLD, &[]);
+    node.commit(NEW);
+    node.wait(seconds(1));
+    node.kernel.entries = vec![entry(STALE)];
+    let many: Vec<String> =
+        (0..70_000).map(|n| format!("10.{}.{}.{}:53", 2 + n / 65_536, n / 256 % 256, n % 256)).collect();
+    node.agenda.failed(Family::V4, &generation(&format!("dns 10.96.0.10:53 = {}", many.join(" "))));
+    node.wait(HOUR);
+    assert_eq!((node.times(), node.left().len()), (vec![0.0], 1));
+    node.commit_with(NEW, Cause::AfterFailure);
+    node.wait(seconds(60));
+    assert!(node.left().is_empty());
+}
+
+#[test]
+fn that_no_more_can_be_remembered_is_said_once() {
+    let many: Vec<String> =
+        (0..70_000).map(|n| format!("10.{}.{}.{}:53", 2 + n / 65_536, n / 256 % 256, n % 256)).collect();
+    let mut node = quiet(&format!("dns 10.96.0.10:53 = {}", many.join(" ")), &[]);
+    node.kernel.faults = vec![Fault::Fail(ENOBUFS); 3].into();
+    node.commit("");
+    node.wait(seconds(60));
+    let said = node.reports.iter().map(|(_, report)| report.findings.warnings.len());
+    assert_eq!(said.collect::<Vec<_>>(), [1, 0, 0, 0, 0]);
+    assert_eq!(node.reports[0].1.findings.warnings, [Warning::Forgetting]);
 }
 
 #[test]

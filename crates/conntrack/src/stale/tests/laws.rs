@@ -133,7 +133,7 @@ struct Calm {
 
 impl Surroundings for Calm {
     fn rules(&mut self, _: Family) -> Rules {
-        Rules::Committed(self.rules.clone())
+        Rules::Committed(self.rules.clone(), Arc::default())
     }
 
     fn stopping(&self) -> bool {
