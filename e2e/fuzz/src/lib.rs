@@ -7,8 +7,13 @@ pub mod replay;
 
 use std::ffi::OsStr;
 
-use conntrack::wire::decode::messages;
+use conntrack::flow::{Entry, Flow};
+use conntrack::wire::decode::{Reply, messages};
+use conntrack::wire::encode::{self, Acknowledge};
 use informer::manifest::Manifests;
+use netlink_packet_core::{NetlinkMessage, NetlinkPayload};
+use netlink_packet_netfilter::conntrack::{ConntrackAttribute, ConntrackMessage, IPTuple, ProtoTuple, Tuple};
+use netlink_packet_netfilter::{NetfilterMessage, NetfilterMessageInner};
 use proxier::chain::{ChainName, Table};
 use proxier::parse::{self, Save, SavedRule};
 use proxier::rule::Rule;
@@ -57,11 +62,48 @@ pub fn configuration(bytes: &[u8]) {
     }
 }
 
-/// Whatever a netlink socket returns is read to its end, or up to the first message that is none.
+/// Whatever a netlink socket returns is read to its end, or up to the first message that is none. An entry that passes
+/// for complete can be deleted: by exactly its tuple, of one family and one protocol.
 pub fn conntrack_reply(bytes: &[u8]) {
     let messages: Vec<_> = messages(bytes).collect();
     let sound = messages.iter().take_while(|message| message.is_ok()).count();
     assert!(sound + 1 >= messages.len(), "something follows what is malformed: {messages:?}");
+    for message in messages.into_iter().flatten() {
+        if let Reply::Entry(Entry::Complete(flow)) = message.reply {
+            let Flow { orig, reply, .. } = flow;
+            assert_eq!((orig.family(), orig.protocol()), (reply.family(), reply.protocol()), "{flow}");
+            is_deleted_by_its_tuple(&flow);
+        }
+    }
+}
+
+/// The request is read by a decoder that is not ours.
+fn is_deleted_by_its_tuple(flow: &Flow) {
+    let mut request = Vec::new();
+    encode::delete(flow, 1, Acknowledge::No, &mut request);
+    let message = NetlinkMessage::<NetfilterMessage>::deserialize(&request).expect("a request can be read");
+    let NetlinkPayload::InnerMessage(NetfilterMessage {
+        inner: NetfilterMessageInner::Conntrack(ConntrackMessage::Delete(attributes)),
+        ..
+    }) = message.payload
+    else {
+        panic!("not a request to delete: {request:?}");
+    };
+    let mut tuples = Vec::new();
+    for attribute in &attributes {
+        if let ConntrackAttribute::CtaTupleOrig(tuple) = attribute {
+            tuples.push(tuple);
+        }
+    }
+    let (source, destination) = (flow.orig.source(), flow.orig.destination());
+    let addresses = vec![IPTuple::SourceAddress(source.ip()), IPTuple::DestinationAddress(destination.ip())];
+    let ports = vec![
+        ProtoTuple::Protocol(flow.orig.protocol().0.into()),
+        ProtoTuple::SourcePort(source.port()),
+        ProtoTuple::DestinationPort(destination.port()),
+    ];
+    let [tuple] = tuples[..] else { panic!("not one tuple: {attributes:?}") };
+    assert_eq!(tuple[..2], [Tuple::Ip(addresses), Tuple::Proto(ports)], "{flow}");
 }
 
 fn is_read_back(table: Table, chain: &ChainName, rule: &Rule) {
