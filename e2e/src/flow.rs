@@ -6,6 +6,7 @@
 pub(crate) mod netlink;
 
 pub mod queue;
+pub mod stretch;
 pub mod table;
 
 pub mod crowd;

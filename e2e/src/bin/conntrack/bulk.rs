@@ -16,6 +16,7 @@ use e2e::flow::service::Target::ClusterIp;
 use e2e::flow::service::{PORTS, Service, pod_address, pods, ready};
 use e2e::flow::sink::Manner;
 use e2e::flow::stage::{INTERVAL, Stage};
+use e2e::flow::stretch::longest_stretch;
 use e2e::flow::table::{self, New};
 
 use crate::Outcome;
@@ -83,6 +84,8 @@ pub(crate) fn many_stale(family: Family) -> Outcome {
 pub(crate) fn replacements(family: Family) -> Outcome {
     const TIMES: u32 = 51;
     const EACH: Duration = Duration::from_millis(200);
+    // Ten times what is aimed at.
+    const SETTLED: Duration = Duration::from_secs(30);
     let stage = Stage::start("", &[])?;
     let service = |time: u32| Service::new(&pods(&[time as usize % 2]));
     let senders = check::at_first_pod(&stage, family, &service(0), (&stage.client, ClusterIp))?;
@@ -93,7 +96,8 @@ pub(crate) fn replacements(family: Family) -> Outcome {
         stage.manifests.put(&service(time).file(), &service(time).yaml())?;
     }
     let end = Instant::now();
-    settle(&stage, &senders, [TIMES, TIMES - 1].map(|time| time as usize % 2), end).map(Some)
+    let took = settle(&stage, &senders, [TIMES, TIMES - 1].map(|time| time as usize % 2), end)?;
+    check::in_time(&stage, "from the last replacement until all is right", took, SETTLED).map(Some)
 }
 
 /// Waits until the senders arrive at one pod only, for good; measures how long after a moment that began.
@@ -111,8 +115,10 @@ fn settle(stage: &Stage, senders: &[Sender], [right, wrong]: [usize; 2], since: 
     bail!("a client is still where it should not be; the log:\n{}", stage.daemon.tail())
 }
 
-/// A change in one family leaves the entries of the other alone: 200,000.
+/// A change in one family leaves the entries of the other alone: 200,000. Looking at them keeps no CPU for long.
 pub(crate) fn other_family(_: Family) -> Outcome {
+    // Ten times what is aimed at.
+    const STRETCH: Duration = Duration::from_millis(250);
     let stage = Stage::start("", &[])?;
     let service = Service::new(&pods(&[0]));
     let begin = stage.put(Family::V6, &service)?;
@@ -123,8 +129,13 @@ pub(crate) fn other_family(_: Family) -> Outcome {
     stage.arrive(&senders, 0, begin)?;
     check::rest(&stage, &senders)?;
     table::make(&stage.node, (0..entries).map(|n| New::udp(client(n), front_end, MARK).to(backend)))?;
-    let commit = stage.put(Family::V6, &service.with_endpoints(Family::V6, &[ready(1)]))?;
-    let took = settle(&stage, &senders, [1, 0], commit)?;
+    let mut took = Duration::ZERO;
+    let stretch = longest_stretch(|| {
+        let commit = stage.put(Family::V6, &service.with_endpoints(Family::V6, &[ready(1)]))?;
+        took = settle(&stage, &senders, [1, 0], commit)?;
+        Ok(())
+    })?;
+    check::in_time(&stage, "for which a CPU was kept in one stretch", stretch, STRETCH)?;
     let marked = stage.entries(&[front_end])?.iter().filter(|entry| entry.mark == MARK).count();
     ensure!(marked == entries as usize, "{marked} marked entries are left of {entries}");
     Ok(Some(took))
