@@ -9,12 +9,22 @@ use expect_test::expect_file;
 use prometheus::proto::{MetricFamily, MetricType};
 
 use super::{record_everything, started};
+use crate::metrics::Slis;
 
 const HEAD: &str = "\
 # Metrics
 
-Every metric on `/metrics`, generated from the code. Names, types, labels and buckets of the metrics that upstream's
+Every metric on `/metrics` and `/metrics/slis`, generated from the code. Names, types, labels and buckets of the metrics that upstream's
 kube-proxy has as well are upstream's; dashboards and alerts for it work unchanged.
+";
+
+const SLIS: &str = "
+## On /metrics/slis
+
+`DELETE /metrics/slis` sets them back. The check is `ping`, of `/healthz` on the metrics server; there is no other one.
+
+| metric | type | labels | meaning |
+|---|---|---|---|
 ";
 
 const TAIL: &str = "
@@ -63,8 +73,17 @@ fn the_page_has_every_metric() {
         )
         .expect("memory takes all");
     }
+    page.push_str(&slis());
     page.push_str(TAIL);
     expect_file!["../../../../../docs/reference/metrics.md"].assert_eq(&page);
+}
+
+/// The section of the other page.
+fn slis() -> String {
+    let checks = Slis::new().expect("no names clash");
+    checks.checked();
+    let rows = checks.gather().iter().map(|family| row(family) + "\n").collect::<String>();
+    format!("{SLIS}{rows}")
 }
 
 /// The first letter gives the order.
