@@ -56,6 +56,36 @@ fn credentials_that_cannot_be_read_are_told_of_and_those_from_before_count() {
     assert!(told.deletions().is_empty(), "{told:#?}");
 }
 
+/// As a token that is half written, or a kubeconfig: nothing of it may end the process.
+#[test]
+fn credentials_that_become_garbage_heal() {
+    let stage = Stage::new(Options::default());
+    let consumer = stage.listened();
+    let token = stage.folder.path().join("token");
+    let kubeconfig = stage.folder.path().join("kubeconfig");
+    let first = fs::read(&kubeconfig).unwrap();
+    fs::write(&token, "aa\nbb").unwrap();
+    stage.server.cut_connections();
+    stage.server.set(service("web", 7)).unwrap();
+    consumer.until("the old token lets in", |told| told.known["Service demo/web"] == "10.0.0.7");
+    let unfit = format!("{}: holds a token that no header can carry", token.display());
+    consumer.until("it is told of", |told| told.unreadable.iter().any(|error| error.starts_with(&unfit)));
+    // An odd number of bytes of what looks like UTF-16.
+    fs::write(&kubeconfig, b"\xFF\xFEa").unwrap();
+    stage.server.change_token("second");
+    stage.server.cut_connections();
+    stage.server.set(service("web", 8)).unwrap();
+    let cut = format!("{}: begins as UTF-16", kubeconfig.display());
+    consumer.until("the old token is refused, and there is no other", |told| {
+        told.failures.iter().any(|failure| matches!(failure, Failure::Refused(status) if status.code == 401))
+            && told.unreadable.iter().any(|error| error.starts_with(&cut))
+    });
+    fs::write(&kubeconfig, first).unwrap();
+    fs::write(&token, "second\n").unwrap();
+    let told = consumer.until("the new token is used", |told| told.known["Service demo/web"] == "10.0.0.8");
+    assert!(told.deletions().is_empty(), "{told:#?}");
+}
+
 #[tokio::test]
 async fn requests_that_would_never_have_their_turn_are_refused_at_the_start() {
     let stage = Stage::new(Options::default());
@@ -219,8 +249,8 @@ async fn what_the_operator_got_wrong_is_said() {
     fs::write(&broken, "{").unwrap();
     for (path, expected) in [
         (&missing, format!("stat {}: no such file or directory", missing.display())),
-        (&empty, "unable to load in-cluster configuration".to_owned()),
-        (&broken, "failed to parse kubeconfig".to_owned()),
+        (&empty, format!("{} says nothing; unable to load in-cluster configuration", empty.display())),
+        (&broken, format!("{}: failed to parse kubeconfig", broken.display())),
     ] {
         let connected = informer::api::Server::connect(connection(path), Timing::default(), |_| {}).await;
         let error = connected.err().unwrap().to_string();

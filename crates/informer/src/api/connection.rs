@@ -45,8 +45,21 @@ pub enum ConnectError {
         source: io::Error,
     },
     /// The kubeconfig does not say what is needed, or files that it names cannot be used.
-    #[error("{0}")]
-    Kubeconfig(#[from] kube::config::KubeconfigError),
+    #[error("{}: {reason}", path.display())]
+    Kubeconfig {
+        /// The kubeconfig.
+        path: PathBuf,
+        /// Which field is wrong, and why.
+        reason: String,
+    },
+    /// The kubeconfig says nothing, and there is no Pod's environment in its place.
+    #[error("{} says nothing; {instead}", path.display())]
+    Empty {
+        /// The kubeconfig.
+        path: PathBuf,
+        /// What comes of the Pod's environment.
+        instead: Box<ConnectError>,
+    },
     /// A file of credentials cannot be used.
     #[error("{}: {}", path.display(), reason(source))]
     Unreadable {
@@ -64,7 +77,7 @@ pub enum ConnectError {
     )]
     NotInCluster,
     /// An address is no URL.
-    #[error("{0:?} is not a URL: {1}")]
+    #[error("{0:?} is not the URL of an API server: {1}")]
     Url(String, String),
     /// TLS, the proxy or the credentials cannot be set up.
     #[error("{0}")]
@@ -135,7 +148,11 @@ fn from_kubeconfig(path: &Path, master: Option<&str>) -> Result<Loaded, ConnectE
         return Ok(loaded);
     }
     // An empty one is as good as none.
-    let mut loaded = master.map_or_else(in_cluster, anonymous)?;
+    let mut loaded = match master {
+        Some(master) => anonymous(master)?,
+        None => in_cluster()
+            .map_err(|error| ConnectError::Empty { path: path.to_owned(), instead: Box::new(error) })?,
+    };
     loaded.stamps.push(stamp);
     Ok(loaded)
 }
@@ -184,20 +201,30 @@ fn read_token(user: &mut AuthInfo) -> Result<Option<String>, ConnectError> {
 
 /// A token ends before blanks and line ends, which editors add.
 fn token_in(path: PathBuf) -> Result<String, ConnectError> {
-    let token = match fs::read_to_string(&path) {
-        Ok(token) => token.trim().to_owned(),
-        Err(source) => return Err(ConnectError::Unreadable { path, source }),
-    };
-    if token.is_empty() {
-        let source = io::Error::other("holds no token");
-        return Err(ConnectError::Unreadable { path, source });
-    }
-    Ok(token)
+    let token = fs::read_to_string(&path).and_then(|text| {
+        let token = text.trim();
+        if token.is_empty() {
+            return Err(io::Error::other("holds no token"));
+        }
+        fits_header(token).map_err(|error| io::Error::other(format!("holds a token {error}")))?;
+        Ok(token.to_owned())
+    });
+    token.map_err(|source| ConnectError::Unreadable { path, source })
+}
+
+/// Whether the token can be sent: to make a header of another one ends the process. What is wrong goes
+/// after the word "token", and does not tell it.
+pub(super) fn fits_header(token: &str) -> Result<(), &'static str> {
+    let fits = token.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    if fits { Ok(()) } else { Err("that no header can carry: not all of it is printable ASCII") }
 }
 
 fn url(text: &str, scheme: &str) -> Result<http::Uri, ConnectError> {
     let complete = if text.contains("://") { text.to_owned() } else { format!("{scheme}://{text}") };
-    complete
-        .parse()
-        .map_err(|error: http::uri::InvalidUri| ConnectError::Url(text.to_owned(), error.to_string()))
+    let wrong = |reason: String| ConnectError::Url(text.to_owned(), reason);
+    let url: http::Uri = complete.parse().map_err(|error: http::uri::InvalidUri| wrong(error.to_string()))?;
+    match url.scheme_str() {
+        Some("http" | "https") => Ok(url),
+        _ => Err(wrong("its scheme is neither http nor https".to_owned())),
+    }
 }

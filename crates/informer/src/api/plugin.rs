@@ -13,7 +13,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::config::{AuthInfo, ExecAuthCluster, ExecConfig, ExecInteractiveMode};
 use serde::{Deserialize, Serialize};
 
-use super::connection::ConnectError;
+use super::connection::{ConnectError, fits_header};
 
 /// `ExecCredential` as the plugin is told it, in `KUBERNETES_EXEC_INFO`.
 #[derive(Serialize)]
@@ -65,6 +65,10 @@ pub(super) fn ask(user: &mut AuthInfo) -> Result<Option<SystemTime>, ConnectErro
     if token.is_none() && pair.is_none() {
         return Err(wrong("its answer has neither a token nor a certificate with its key".to_owned()));
     }
+    token
+        .as_deref()
+        .map_or(Ok(()), fits_header)
+        .map_err(|error| wrong(format!("its answer has a token {error}")))?;
     user.token = token.map(Into::into);
     if let Some((certificate, key)) = pair {
         user.client_certificate_data = Some(BASE64.encode(certificate.as_bytes()));
@@ -94,4 +98,27 @@ fn run(exec: &ExecConfig) -> Result<Vec<u8>, String> {
         .output()
         .map_err(|error| error.to_string())?;
     if output.status.success() { Ok(output.stdout) } else { Err(output.status.to_string()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::config::{AuthInfo, ExecConfig};
+
+    use super::ask;
+
+    #[test]
+    fn a_token_that_no_header_can_carry_is_refused_and_not_told() {
+        for token in [r"aa\nbb", r"aa\u0000bb", "aa\u{e9}bb"] {
+            let answer = format!(r#"{{"status": {{"token": "{token}"}}}}"#);
+            let args = Some(vec!["%s".to_owned(), answer]);
+            let exec = ExecConfig { command: Some("printf".to_owned()), args, ..ExecConfig::default() };
+            let mut user = AuthInfo { exec: Some(exec), ..AuthInfo::default() };
+            let error = ask(&mut user).unwrap_err().to_string();
+            assert_eq!(
+                error,
+                "credential plugin printf: its answer has a token that no header can carry: not all of it is printable ASCII"
+            );
+            assert!(user.token.is_none());
+        }
+    }
 }
