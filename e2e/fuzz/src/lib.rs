@@ -15,7 +15,9 @@ use netlink_packet_core::{NetlinkMessage, NetlinkPayload};
 use netlink_packet_netfilter::conntrack::{ConntrackAttribute, ConntrackMessage, IPTuple, ProtoTuple, Tuple};
 use netlink_packet_netfilter::{NetfilterMessage, NetfilterMessageInner};
 use proxier::chain::{ChainName, Table};
+use proxier::drift::suspicions;
 use proxier::parse::{self, Save, SavedRule};
+use proxier::plan::Intake;
 use proxier::rule::Rule;
 use proxier::text;
 
@@ -45,6 +47,31 @@ pub fn iptables_save(bytes: &[u8]) {
         for (name, chain) in chains {
             chain.rules.iter().filter_map(SavedRule::known).for_each(|rule| is_read_back(table, &name, rule));
         }
+    }
+}
+
+/// A save that is taken in while it is printed means what it means as a whole, wherever it is cut: the first byte says
+/// into pieces of which length.
+pub fn intake(bytes: &[u8]) {
+    let Some((length, save)) = bytes.split_first() else { return };
+    let whole = taken_in([save]);
+    let in_pieces = taken_in(save.chunks(usize::from(*length) + 1));
+    assert_eq!(whole, in_pieces);
+}
+
+/// All that is kept, or what is wrong with it.
+fn taken_in<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<String, String> {
+    let mut intake = Intake::default();
+    let pushed = pieces.into_iter().try_for_each(|piece| intake.push(piece));
+    let found = pushed.and_then(|()| intake.finish());
+    found.map(|found| format!("{found:?}")).map_err(|error| error.to_string())
+}
+
+/// Whatever the kernel tells of nf_tables gives reason for something or not; told twice, for the same.
+pub fn nft_messages(bytes: &[u8]) {
+    let Ok(once) = suspicions(bytes) else { return };
+    if bytes.len().is_multiple_of(4) {
+        assert_eq!(suspicions(&[bytes, bytes].concat()), Ok(once));
     }
 }
 

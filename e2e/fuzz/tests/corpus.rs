@@ -32,3 +32,15 @@ fn conntrack_reply() -> io::Result<()> {
     assert!(inputs("conntrack_reply", fuzz::conntrack_reply)? > 0);
     Ok(())
 }
+
+#[test]
+fn intake() -> io::Result<()> {
+    assert!(inputs("intake", fuzz::intake)? > 0);
+    Ok(())
+}
+
+#[test]
+fn nft_messages() -> io::Result<()> {
+    assert!(inputs("nft_messages", fuzz::nft_messages)? > 0);
+    Ok(())
+}

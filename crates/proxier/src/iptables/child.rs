@@ -135,7 +135,7 @@ mod tests {
         let hanging = || Command::new("tail").args(["-f", "/dev/null"]).output();
         let hanging = observed(limit, Duration::from_millis(1), hanging, look);
         assert!(matches!(hanging, Err(NoOutput::Overdue)));
-        assert!((1..=4).contains(&looks), "{looks} looks in {:?}", begin.elapsed());
+        assert!(looks <= 4, "{looks} looks in {:?}", begin.elapsed());
     }
 
     #[test]

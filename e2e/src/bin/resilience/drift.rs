@@ -13,6 +13,10 @@ use crate::cluster::service;
 use crate::stage::{PATIENCE, Stage, from_scratch};
 
 const SHORT: Duration = Duration::from_secs(3);
+/// Nobody looks at the rules within this time without being told.
+const NEVER: Duration = Duration::from_secs(3600);
+/// Far more than it takes to mend what the kernel told of, also on a busy machine.
+const SOON: Duration = Duration::from_secs(20);
 const PORTALS: &str = "PREROUTING -m comment --comment \"kubernetes service portals\" -j KUBE-SERVICES";
 
 /// What somebody does to our rules.
@@ -28,7 +32,11 @@ struct Damage {
 
 /// Only what is gone is written again; the log and an Event on the Node say what it was.
 pub(crate) fn is_mended(backend: Backend) -> Result<()> {
-    let stage = Stage::new(backend)?.with_api()?.with_sync_period(SHORT);
+    let (sync_period, limit) = match backend {
+        Backend::Nft => (NEVER, SOON),
+        Backend::Legacy => (SHORT, PATIENCE),
+    };
+    let stage = Stage::new(backend)?.with_api()?.with_sync_period(sync_period);
     let services: Vec<_> = (0..4).map(service).collect();
     stage.put(&services)?;
     let expected = from_scratch(backend, &services)?;
@@ -38,7 +46,7 @@ pub(crate) fn is_mended(backend: Backend) -> Result<()> {
         // Events that repeat themselves become a series: each damage is for a daemon that has told of none.
         proxy.stop()?;
         proxy = started(&stage)?;
-        let mended = mend(&stage, &proxy, backend, &damage, &expected);
+        let mended = mend(&stage, &proxy, (backend, limit), &damage, &expected);
         mended.with_context(|| format!("{}\n{}", damage.name, proxy.log_tail()))?;
     }
     Ok(())
@@ -50,10 +58,16 @@ fn started(stage: &Stage) -> Result<Proxy> {
     Ok(proxy)
 }
 
-fn mend(stage: &Stage, proxy: &Proxy, backend: Backend, damage: &Damage, expected: &str) -> Result<()> {
+fn mend(
+    stage: &Stage,
+    proxy: &Proxy,
+    (backend, limit): (Backend, Duration),
+    damage: &Damage,
+    expected: &str,
+) -> Result<()> {
     let before = handles(stage, backend)?;
     stage.restore(Family::V4, &format!("*nat\n{}COMMIT\n", damage.input))?;
-    proxy.wait_for_log(PATIENCE, "wrote again what was gone")?;
+    proxy.wait_for_log(limit, "wrote again what was gone")?;
     stage.wait_for_rules(proxy, expected)?;
     let log = proxy.log()?;
     let line = log.lines().find(|line| line.contains("wrote again what was gone")).context("just seen")?;

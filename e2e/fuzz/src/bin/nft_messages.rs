@@ -1,0 +1,13 @@
+//! Feeds libFuzzer's inputs to [`fuzz::nft_messages`]; built without libFuzzer, the files that are named.
+//!
+//! Knows nothing of the law itself.
+
+#![cfg_attr(fuzzing, no_main)]
+
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz::nft_messages(bytes));
+
+#[cfg(not(fuzzing))]
+fn main() -> std::io::Result<()> {
+    fuzz::replay::arguments(fuzz::nft_messages)
+}
