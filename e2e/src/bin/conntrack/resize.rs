@@ -1,6 +1,7 @@
 //! Turns a hash table that is resized during a look into a look that is repeated.
 //!
-//! Does not resize it: its size is the whole machine's. The daemon is shown other numbers instead.
+//! Does not resize it: its size is the whole machine's. The daemon is shown other numbers instead;
+//! `conntrack_costs` resizes it for real.
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;

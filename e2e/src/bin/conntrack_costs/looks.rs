@@ -17,7 +17,7 @@ use e2e::flow::service::Target::ClusterIp;
 use e2e::flow::service::{PORTS, Service, pod_address, pods, ready};
 use e2e::flow::sink::Manner;
 use e2e::flow::stage::Stage;
-use e2e::flow::table::{self, New};
+use e2e::flow::table::{self, Entry, New};
 
 use crate::row::Row;
 use crate::usage::{self, Log, Passes};
@@ -46,25 +46,31 @@ impl Table {
 
     /// Fills the table up to so many entries, and measures. An empty one has nothing stale in it.
     pub(crate) fn measure(&mut self, entries: u32) -> Result<Vec<Row>> {
-        let (service, idle) = (Service::new(&pods(&[0, 1])), idle_service());
-        // What a table of another size made the daemon use shall not count.
-        self.stage.restart(Family::V4, |stage| {
-            [&service, &idle, &other_service(0)]
-                .into_iter()
-                .try_for_each(|service| stage.manifests.put(&service.file(), &service.yaml()))
-        })?;
-        rest(&self.stage)?;
-        self.fill(entries, &service)?;
+        let service = self.prepare(entries)?;
         let dump = list(&self.stage)?;
-        let busy = idle.with_endpoints(Family::V4, &[ready(1)]);
+        let busy = idle_service().with_endpoints(Family::V4, &[ready(1)]);
         let mut rows = vec![self.look(entries, 0, dump, &busy)?];
         if entries > 0 {
             rest(&self.stage)?;
             let without = service.clone().with_endpoints(Family::V4, &[ready(0)]);
             rows.push(self.look(entries, entries / 1000 * LEAVING, dump, &without)?);
-            self.has_the_right_ones(&service)?;
+            self.has_the_right_ones()?;
         }
         Ok(rows)
+    }
+
+    /// A daemon that has nothing to look at, a service with two endpoints, and a full table.
+    pub(crate) fn prepare(&mut self, entries: u32) -> Result<Service> {
+        let service = Service::new(&pods(&[0, 1]));
+        // What a table of another size made the daemon use shall not count.
+        self.stage.restart(Family::V4, |stage| {
+            [&service, &idle_service(), &other_service(0)]
+                .into_iter()
+                .try_for_each(|service| stage.manifests.put(&service.file(), &service.yaml()))
+        })?;
+        rest(&self.stage)?;
+        self.fill(entries, &service)?;
+        Ok(service)
     }
 
     /// Those that an earlier measurement made stale are made again.
@@ -122,9 +128,15 @@ impl Table {
         })
     }
 
-    fn has_the_right_ones(&self, service: &Service) -> Result<()> {
-        let front_end = service.address(Family::V4, ClusterIp, Manner::Silent);
-        let entries = self.stage.entries(&[front_end])?;
+    /// All that are sent to the service with the two endpoints.
+    pub(crate) fn entries(&self) -> Result<Vec<Entry>> {
+        let service = Service::new(&pods(&[0, 1]));
+        self.stage.entries(&[service.address(Family::V4, ClusterIp, Manner::Silent)])
+    }
+
+    /// Of these, exactly the ones that lead to the endpoint that stays are left.
+    pub(crate) fn has_the_right_ones(&self) -> Result<()> {
+        let entries = self.entries()?;
         let (left, right) = (entries.len(), entries.iter().filter(|entry| entry.mark == MARK).count());
         let expected = (self.entries / 1000 * STAYING) as usize;
         ensure!(left == expected && right == expected, "{left} left, {right} right ones, not {expected}");

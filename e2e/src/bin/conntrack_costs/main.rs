@@ -6,11 +6,12 @@
 //! is a failure, too.
 
 mod churn;
-mod limit;
 mod looks;
 mod machine;
+mod resize;
 mod row;
 mod stretch;
+mod sysctl;
 mod usage;
 
 use std::fs;
@@ -23,10 +24,10 @@ use clap::{Arg, ArgAction, Command, value_parser};
 use e2e::flow::stage::Stage;
 use e2e::netns;
 
-use limit::Limit;
 use looks::Table;
 use machine::Machine;
 use row::Report;
+use sysctl::Sysctl;
 
 /// As many entries as a machine may have, as a rule, without being told.
 const MANY: u32 = 200_000;
@@ -67,10 +68,20 @@ fn measure() -> Result<Report> {
     }
     eprintln!("changes beside {MANY} entries ...");
     report.others.push(stretch::other_family(&table.stage)?);
-    report.others.push(churn::replacements(&table.stage)?);
-    match Limit::raise(ROOM) {
+    report.others.extend(churn::replacements(&table.stage)?);
+    match Sysctl::borrow(sysctl::BUCKETS, "some more, again and again, for some seconds") {
+        Ok(buckets) => {
+            eprintln!("a hash table that is resized ...");
+            let outcome = resize::during_looks(&mut table, MANY, &buckets);
+            buckets.restore()?;
+            report.others.push(outcome?);
+        }
+        Err(error) => report.missing.push(format!("no resize of the hash table: {error:#}")),
+    }
+    match Sysctl::borrow(sysctl::MAXIMUM, &format!("{ROOM} for the next minutes")) {
         Ok(limit) => {
             eprintln!("{MILLION} entries ...");
+            limit.set(ROOM.max(limit.before))?;
             report.rows.extend(table.measure(MILLION)?);
             drop(table);
             limit.restore()?;

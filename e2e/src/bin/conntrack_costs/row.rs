@@ -65,7 +65,23 @@ impl Report {
 
     /// Whether every goal that there is was met.
     pub(crate) fn meets_goals(&self) -> bool {
-        self.rows.iter().all(Row::meets_goal) && self.others.iter().all(Other::meets_goal)
+        self.goals().iter().all(|(_, met)| *met)
+    }
+
+    /// Each goal with whether it was met.
+    fn goals(&self) -> Vec<(String, bool)> {
+        let rows = self.rows.iter().filter_map(|row| {
+            let Goal { seconds, growth } = row.goal()?;
+            let (Row { entries, stale, .. }, growth) = (row, growth >> 20);
+            let name =
+                format!("{entries} entries, {stale} stale: at most {seconds} s, {growth} MiB, no waiting");
+            Some((name, row.meets_goal()))
+        });
+        let others = self.others.iter().map(|other| {
+            let Other { what, goal, unit, .. } = other;
+            (format!("{what}: at most {goal} {unit}"), other.meets_goal())
+        });
+        rows.chain(others).collect()
     }
 }
 
@@ -105,7 +121,11 @@ impl fmt::Display for Report {
         )?;
         self.rows.iter().try_for_each(|row| writeln!(f, "{row}"))?;
         self.others.iter().try_for_each(|other| writeln!(f, "{other}"))?;
-        self.missing.iter().try_for_each(|missing| writeln!(f, "MISSING: {missing}"))
+        self.missing.iter().try_for_each(|missing| writeln!(f, "MISSING: {missing}"))?;
+        let goals = self.goals();
+        let met = goals.iter().filter(|(_, met)| *met).count();
+        writeln!(f, "\n{met} of {} goals are met", goals.len())?;
+        goals.iter().try_for_each(|(goal, met)| writeln!(f, "{:>6}: {goal}", verdict(*met)))
     }
 }
 
@@ -142,7 +162,7 @@ impl Other {
 impl fmt::Display for Other {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Other { what, measured, goal, unit } = self;
-        write!(f, "{what}: {measured:.1} {unit} (goal {goal:.0} {unit}: {})", verdict(self.meets_goal()))
+        write!(f, "{what}: {measured:.1} {unit} (goal {goal} {unit}: {})", verdict(self.meets_goal()))
     }
 }
 
