@@ -2,9 +2,9 @@
 //!
 //! Does not know the rules: only where datagrams must arrive, and which entries must survive.
 //!
-//! A25, A45, A46 and A48 need failures inside the daemon and are tests of the crate `conntrack`. What tables of up to a
-//! million entries cost (A42, and the exact times of A33, A41 and A43) is measured by `conntrack_costs`, a program of its
-//! own, which also resizes the machine's hash table for A40.
+//! A25, A45, A46 and A48 need failures inside the daemon and are tests of the crate `conntrack`; `make conntrack` runs
+//! them after these. What tables of up to a million entries cost (A42, and the exact times of A33, A41 and A43) is
+//! measured by `conntrack_costs`, a program of its own, which also resizes the machine's hash table for A40.
 
 mod address;
 mod bulk;
