@@ -54,7 +54,7 @@ build: setup ## kube-proxy and kpctl, as shipped
 	$(RELEASE) -p kube-proxy -p kpctl
 
 demo: build ## Services at work, with real packets (root)
-	@cargo build --locked --quiet --profile test -p e2e --bin demo
+	cargo build --locked --profile test -p e2e --bin demo
 	@KUBE_PROXY=$(CARGO_TARGET_DIR)/release/kube-proxy $(BIN)/demo
 
 test: setup ## everything below, with a count at the end (root)
