@@ -78,7 +78,7 @@ unit: ## the pure crates, without privileges
 	fi
 
 workspace: setup ## all tests that cargo knows of (root)
-	cargo test --locked --workspace --all-features
+	cargo test --locked --workspace --all-features --no-fail-fast
 
 golden: setup ## the rules of every recorded case, with both backends (root)
 	$(TESTED)
