@@ -9,8 +9,10 @@ use informer::manifest::Manifests;
 use prometheus::Registry;
 use proxier::chain::{ChainName, Table};
 use proxier::drift::Suspicion;
+use proxier::drift::watch::Heard;
 use proxier::option::{LocalDetector, NodePortAddresses, Options};
 use proxier::parse::SavedRule;
+use proxier::plan::Layout;
 use proxier::tables::fake::{FakeTables, Poison, RefusedBy};
 use proxier::world::World;
 
