@@ -111,12 +111,19 @@ runs() {
   [ "$found" = "$expected" ] || { echo "there are: $found" >&2; return 1; }
 }
 
-# Nothing here is meant to make kube-proxy log an error.
+# What kube-proxy calls an error on every kind node, as upstream does: kind's ConfigMap has no nodePortAddresses, and many
+# kernels have no packet counters.
+EXPECTED_ERRORS=(
+  -e '"Kube-proxy configuration may be incomplete or incorrect" err="nodePortAddresses is empty: '
+  -e '"The kernel has no packet counters (nfnetlink_acct); their metrics are missing"'
+)
+
+# Nothing here is meant to make kube-proxy log another error.
 no_errors_in_logs() {
   local errors
   kubectl -n kube-system logs -l k8s-app=kube-proxy --tail=-1 --prefix --max-log-requests=20 >"$WORK/log"
   [ -s "$WORK/log" ] || { echo "the logs are empty" >&2; return 1; }
-  errors=$(grep -E '(^|[] ])[EF][0-9]{4} ' "$WORK/log" || true)
+  errors=$(grep -E '(^|[] ])[EF][0-9]{4} ' "$WORK/log" | grep -vF "${EXPECTED_ERRORS[@]}" || true)
   [ -z "$errors" ] || { echo "$errors" >&2; return 1; }
 }
 

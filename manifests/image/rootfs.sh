@@ -10,8 +10,11 @@ root=$2
 suite=bookworm
 mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 security=${DEBIAN_SECURITY_MIRROR:-http://deb.debian.org/debian-security}
-# nft removes the table of nftables mode, ipset the sets of ipvs mode, when kube-proxy comes from there or cleans up.
+# nft removes the tables of nftables mode, at each start and with --cleanup; ipset the sets of ipvs mode, with --cleanup.
 packages=iptables,nftables,ipset
+# The lists of a snapshot have expired; those of the archive as it is must not have.
+check_date=true
+[ -z "${DEBIAN_MIRROR:-}${DEBIAN_SECURITY_MIRROR:-}" ] || check_date=false
 : "${SOURCE_DATE_EPOCH:?is the time that files are dated to}"
 export SOURCE_DATE_EPOCH
 
@@ -32,7 +35,7 @@ cat usr/share/ca-certificates/mozilla/*.crt >etc/ssl/certs/ca-certificates.crt
 rm -r tmp/debs'
 
 mmdebstrap --quiet --variant=extract --architectures="$arch" --include="$packages" \
-  --aptopt='APT::Install-Recommends "false"' --skip=cleanup/apt --extract-hook="$hook" \
+  --aptopt='APT::Install-Recommends "false"' --aptopt="Acquire::Check-Valid-Until \"$check_date\"" --skip=cleanup/apt --extract-hook="$hook" \
   "$suite" "$root" "deb $mirror $suite main" "deb $mirror $suite-updates main" "deb $security $suite-security main"
 cd "$root"
 

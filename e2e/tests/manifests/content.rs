@@ -1,7 +1,7 @@
 //! What is in the manifests fits together: configuration, ports, mounts, permissions.
 
 use config::decode;
-use k8s_openapi::api::apps::v1::DaemonSet;
+use k8s_openapi::api::apps::v1::{DaemonSet, DaemonSetSpec};
 use k8s_openapi::api::core::v1::{Container, PodSpec, Probe};
 use k8s_openapi::api::rbac::v1::ClusterRole;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -9,11 +9,14 @@ use serde::Deserialize;
 
 use crate::{place, text};
 
-fn pod() -> PodSpec {
+fn spec() -> DaemonSetSpec {
     let text = text(&place("manifests/base/daemonset.yaml"));
     let daemon_set: DaemonSet = serde_yaml::from_str(&text).expect("it is a DaemonSet");
-    let spec = daemon_set.spec.expect("the DaemonSet has a spec");
-    spec.template.spec.expect("the template has a spec")
+    daemon_set.spec.expect("the DaemonSet has a spec")
+}
+
+fn pod() -> PodSpec {
+    spec().template.spec.expect("the template has a spec")
 }
 
 fn main_container(pod: &PodSpec) -> &Container {
@@ -48,6 +51,18 @@ fn ports_are_those_that_are_listened_on() {
     for probe in probes {
         assert_eq!(asked(probe.as_ref().unwrap()), ("/livez", IntOrString::String("healthz".to_owned())));
     }
+}
+
+/// A first sync that goes on failing is noticed before the next node gets the same version. What is not said is
+/// Kubernetes' default.
+#[test]
+fn a_version_that_cannot_sync_does_not_go_on() {
+    let config = decode(&text(&place("manifests/base/config.conf"))).unwrap().config;
+    let until_unwell = 2 * i32::try_from(config.sync_period.to_std().as_secs()).unwrap();
+    let pod = pod();
+    let probe = main_container(&pod).readiness_probe.as_ref().unwrap();
+    let until_unready = probe.period_seconds.unwrap_or(10) * probe.failure_threshold.unwrap_or(3);
+    assert!(spec().min_ready_seconds.unwrap_or(0) > until_unwell + until_unready);
 }
 
 fn asked(probe: &Probe) -> (&str, IntOrString) {

@@ -17,7 +17,7 @@ pub(super) static FLAGS: &[Flag] = &[
             v.append(&mut t.config.logging.vmodule);
             t.config.logging.vmodule = v;
         }),
-        "Log levels for single source files; text format only.",
+        "Log levels for single source files; text format only. They go before those of the file, which stay.",
     )
     .beats_file(),
     Flag::new(

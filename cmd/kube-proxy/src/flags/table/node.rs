@@ -9,8 +9,9 @@ pub(super) static FLAGS: &[Flag] = &[
         "hostname-override",
         "",
         Set::Text(|t, v| t.typed.hostname_override = v),
-        "The name of this node, in place of the host's own name. Wins over the configuration file.",
-    ),
+        "The name of this node, in place of the host's own name.",
+    )
+    .beats_file(),
     Flag::new(
         "bind-address",
         "0.0.0.0",
