@@ -8,7 +8,7 @@ mod pod;
 mod process;
 mod story;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
@@ -18,7 +18,9 @@ use e2e::netns;
 use e2e::series::{self, Test};
 
 use containerd::Containerd;
+use node::Deployment;
 use pod::Pod;
+use story::Subject;
 
 fn main() -> ExitCode {
     match run_all(&arguments().get_matches()) {
@@ -46,22 +48,25 @@ fn run_all(matches: &ArgMatches) -> Result<bool> {
     netns::sweep();
     let containerd = Containerd::start()?;
     let image = containerd.import(path("archive"))?;
-    let pod = Pod::read(&path("manifests").join("base/daemonset.yaml"))?;
-    let config = path("manifests").join("kind");
+    let pods = [
+        (
+            "base",
+            Pod::read(&path("manifests").join("base/daemonset.yaml"))?,
+            Deployment::base(path("manifests"))?,
+        ),
+        ("kubeadm", Pod::kubeadm()?, Deployment::kubeadm()),
+    ];
     let backends = Backend::chosen(matches.get_one::<String>("backend").map(String::as_str));
     ensure!(!backends.is_empty(), "no backend is chosen");
-    let tests =
-        backends.into_iter().map(|backend| test(&containerd, &image, &pod, &config, backend)).collect();
+    let mut tests = Vec::new();
+    for (name, pod, deployment) in &pods {
+        let subject = Subject { containerd: &containerd, image: &image, name, pod, deployment };
+        tests.extend(backends.iter().map(|backend| test(subject, *backend)));
+    }
     series::run(tests, "hold (image)", &mut std::io::stdout())
 }
 
-fn test<'a>(
-    containerd: &'a Containerd,
-    image: &'a str,
-    pod: &'a Pod,
-    config: &'a Path,
-    backend: Backend,
-) -> Test<'a> {
-    let name = format!("a pod's life from --init-only to --cleanup ({backend})");
-    Test::new(name, move || story::life(containerd, image, pod, config, backend))
+fn test(subject: Subject<'_>, backend: Backend) -> Test<'_> {
+    let name = format!("a pod's life from its start to --cleanup: {} ({backend})", subject.name);
+    Test::new(name, move || story::life(subject, backend))
 }

@@ -20,6 +20,14 @@ use tempfile::TempDir;
 
 use crate::pod::Place;
 
+/// What the pod mounts, and what its ServiceAccount may do.
+pub(crate) struct Deployment {
+    /// `config.conf` and `kubeconfig.conf` of the ConfigMap.
+    pub(crate) files: [(&'static str, String); 2],
+    /// A file with a ClusterRole of its own, in place of `system:node-proxier`.
+    pub(crate) role: Option<PathBuf>,
+}
+
 /// Where the API server listens in its namespace.
 const API_SERVER: &str = "https://127.0.0.1:6443";
 /// How long a page may take.
@@ -68,14 +76,16 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// `config` is the folder with the files of the ConfigMap.
-    pub(crate) fn new(backend: Backend, config: &Path) -> Result<Self> {
+    pub(crate) fn new(backend: Backend, deployment: &Deployment) -> Result<Self> {
         let netns = Netns::new("image")?;
         // Nobody outside takes part: the node's addresses can be anywhere.
         netns.ip("address add 192.168.50.2/32 dev lo\naddress add fd00:50::2/128 dev lo nodad")?;
         let manifests = Manifests::new()?;
         manifests.put("objects.yaml", OBJECTS)?;
-        let source = Source::of(Kind::Api, manifests.path(), &netns)?;
+        let source = match &deployment.role {
+            Some(role) => Source::with_role(role, manifests.path(), &netns)?,
+            None => Source::of(Kind::Api, manifests.path(), &netns)?,
+        };
         let folder = TempDir::with_prefix("kp-node-").context("make a folder for the node")?;
         let other = match backend {
             Backend::Nft => Backend::Legacy,
@@ -83,7 +93,7 @@ impl Node {
         };
         let (tools, others) = (Tools::new(backend)?, Tools::new(other)?);
         let node = Self { netns, manifests, source, folder, tools, others };
-        node.put_volumes(config)?;
+        node.put_volumes(deployment)?;
         let hint = ["-t", "mangle", "-N", "KUBE-IPTABLES-HINT"];
         run(node.tools.equip(node.netns.command("iptables").args(hint)))?;
         Ok(node)
@@ -111,6 +121,8 @@ impl Node {
             netns: format!("/run/netns/{}", self.netns.name()),
             volumes: BTreeMap::from([
                 ("config", self.file("config")),
+                ("kube-proxy", self.file("config")),
+                ("lib-modules", self.file("modules")),
                 ("xtables-lock", self.file("xtables.lock")),
             ]),
             credentials: self.source.credentials().context("the API server has no credentials")?.to_owned(),
@@ -148,17 +160,34 @@ impl Node {
         Family::ALL.into_iter().map(|family| tools.save(&self.netns, family)).collect()
     }
 
-    fn put_volumes(&self, config: &Path) -> Result<()> {
+    fn put_volumes(&self, deployment: &Deployment) -> Result<()> {
         fs::create_dir(self.file("config"))?;
+        // The kernel has all that is needed, and nothing in the image could load more.
+        fs::create_dir(self.file("modules"))?;
         fs::write(self.file("xtables.lock"), "")?;
-        for name in ["config.conf", "kubeconfig.conf"] {
-            let path = config.join(name);
-            let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
-            fs::write(
-                self.file("config").join(name),
-                text.replace("https://kind-control-plane:6443", API_SERVER),
-            )?;
+        for (name, text) in &deployment.files {
+            fs::write(self.file("config").join(name), text).with_context(|| format!("write {name}"))?;
         }
         Ok(())
+    }
+}
+
+impl Deployment {
+    /// Of a folder of manifests: the base with the files of the overlay for kind.
+    pub(crate) fn base(manifests: &Path) -> Result<Self> {
+        let read = |name: &str| {
+            let path = manifests.join("kind").join(name);
+            fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))
+        };
+        let kubeconfig = read("kubeconfig.conf")?.replace("https://kind-control-plane:6443", API_SERVER);
+        let files = [("config.conf", read("config.conf")?), ("kubeconfig.conf", kubeconfig)];
+        Ok(Self { files, role: Some(manifests.join("base/rbac.yaml")) })
+    }
+
+    /// kubeadm's files and permissions. How many connections are tracked belongs to the host: left alone, as by kind.
+    pub(crate) fn kubeadm() -> Self {
+        let config = include_str!("../daemon/kubeadm.conf").replace("maxPerCore: null", "maxPerCore: 0");
+        let kubeconfig = include_str!("../daemon/kubeconfig.conf").to_owned();
+        Self { files: [("config.conf", config), ("kubeconfig.conf", kubeconfig)], role: None }
     }
 }

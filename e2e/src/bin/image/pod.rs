@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use k8s_openapi::api::apps::v1::DaemonSet;
-use k8s_openapi::api::core::v1::{Container, PodSpec, SecurityContext};
+pub(crate) use k8s_openapi::api::core::v1::Container;
+use k8s_openapi::api::core::v1::{PodSpec, SecurityContext};
 
 /// Where every pod finds the credentials of its ServiceAccount.
 const CREDENTIALS: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -50,17 +51,25 @@ pub(crate) struct Place {
 impl Pod {
     /// The DaemonSet of a file.
     pub(crate) fn read(path: &Path) -> Result<Self> {
-        let text = fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
-        let daemon_set: DaemonSet = serde_yaml::from_str(&text).context("read the DaemonSet")?;
+        Self::parse(&fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?)
+    }
+
+    /// kubeadm's DaemonSet.
+    pub(crate) fn kubeadm() -> Result<Self> {
+        Self::parse(include_str!("kubeadm.yaml"))
+    }
+
+    fn parse(text: &str) -> Result<Self> {
+        let daemon_set: DaemonSet = serde_yaml::from_str(text).context("read the DaemonSet")?;
         let spec = daemon_set.spec.and_then(|spec| spec.template.spec).context("the DaemonSet has no pod")?;
         ensure!(spec.host_network == Some(true), "the pod is not on the host's network");
         ensure!(spec.security_context.is_none(), "the pod has a security context");
         Ok(Self(spec))
     }
 
-    /// The container that runs first.
-    pub(crate) fn init(&self) -> Result<&Container> {
-        self.0.init_containers.iter().flatten().next().context("there is no init container")
+    /// The container that runs first, if there is one.
+    pub(crate) fn init(&self) -> Option<&Container> {
+        self.0.init_containers.iter().flatten().next()
     }
 
     /// The container that stays.
@@ -105,7 +114,7 @@ fn privileges(security: &SecurityContext) -> Result<Vec<String>> {
     }
     if security.privileged == Some(true) {
         ensure!(security.capabilities.is_none(), "a privileged container has all capabilities");
-        arguments.push("--privileged".to_owned());
+        arguments.extend(["--privileged", "--allow-new-privs"].map(str::to_owned));
         return Ok(arguments);
     }
     // ctr forbids new privileges unless it is told to allow them.

@@ -3,7 +3,6 @@
 //! Does not know how containers are run.
 
 use std::fs;
-use std::path::Path;
 use std::process::Output;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use e2e::backend::Backend;
 use e2e::wait;
 
 use crate::containerd::{Container, Containerd};
-use crate::node::Node;
+use crate::node::{Deployment, Node};
 use crate::pod::{self, Place, Pod};
 use crate::process::{Privileges, mask, privileges};
 
@@ -21,29 +20,39 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const HEALTH: u16 = 10256;
 const METRICS: u16 = 10249;
 
+/// What is tried.
+#[derive(Clone, Copy)]
+pub(crate) struct Subject<'a> {
+    pub(crate) containerd: &'a Containerd,
+    pub(crate) image: &'a str,
+    /// Whose pod it is.
+    pub(crate) name: &'a str,
+    pub(crate) pod: &'a Pod,
+    pub(crate) deployment: &'a Deployment,
+}
+
 struct Stage<'a> {
     containerd: &'a Containerd,
     image: &'a str,
+    name: &'a str,
     pod: &'a Pod,
     node: Node,
     backend: Backend,
     place: Place,
 }
 
-pub(crate) fn life(
-    containerd: &Containerd,
-    image: &str,
-    pod: &Pod,
-    config: &Path,
-    backend: Backend,
-) -> Result<()> {
-    let node = Node::new(backend, config)?;
+pub(crate) fn life(subject: Subject, backend: Backend) -> Result<()> {
+    let Subject { containerd, image, name, pod, deployment } = subject;
+    let node = Node::new(backend, deployment)?;
     let place = node.place()?;
-    let stage = Stage { containerd, image, pod, node, backend, place };
+    let stage = Stage { containerd, image, name, pod, node, backend, place };
     stage.node.set_endpoints(&["10.244.0.5"])?;
-    stage.init()?;
+    if let Some(init) = pod.init() {
+        stage.init(init)?;
+    }
     let container = stage.start()?;
-    let served = stage.served(&container).and_then(|()| stage.restricted(&container));
+    let served = stage.served(&container).and_then(|()| stage.permitted());
+    let served = served.and_then(|()| stage.restricted(&container));
     served.with_context(|| stage.log())?;
     let status = container.stop()?;
     ensure!(status == 0, "it ended with {status}:\n{}", stage.log());
@@ -53,10 +62,9 @@ pub(crate) fn life(
 
 impl Stage<'_> {
     /// The init container sets the sysctl that the main one cannot, and writes no rules.
-    fn init(&self) -> Result<()> {
+    fn init(&self, container: &pod::Container) -> Result<()> {
         let sysctl = "net.ipv4.conf.all.route_localnet";
         ensure!(self.node.netns.sysctl(sysctl)? == "0", "{sysctl} is set before anything ran");
-        let container = self.pod.init()?;
         let log = succeeded(&self.run(
             "init",
             pod::arguments(container, &self.place)?,
@@ -106,9 +114,31 @@ impl Stage<'_> {
         })
     }
 
+    /// The ServiceAccount may do all that is asked for; the Event of the start was taken.
+    fn permitted(&self) -> Result<()> {
+        let metrics = wait::until(PATIENCE, || {
+            let metrics = self.node.page(METRICS, "/metrics")?;
+            let posted = |line: &&str| line.contains("code=\"201\"") && line.contains("method=\"POST\"");
+            ensure!(answers(&metrics).any(|line| posted(&line)), "no Event was taken:\n{metrics}");
+            Ok(metrics)
+        })?;
+        let refused: Vec<&str> = answers(&metrics).filter(|line| line.contains("code=\"403\"")).collect();
+        ensure!(refused.is_empty(), "the API server refused: {refused:#?}");
+        Ok(())
+    }
+
     /// The kernel was told what the manifest says.
     fn restricted(&self, container: &Container) -> Result<()> {
         let security = self.pod.main()?.security_context.clone().unwrap_or_default();
+        if security.privileged == Some(true) {
+            let found = privileges(container.pid()?)?;
+            let is_free = !(found.is_final || found.is_filtered || found.has_read_only_root);
+            ensure!(
+                is_free && found.capabilities[0] == found.capabilities[2],
+                "{found:x?} is not privileged"
+            );
+            return Ok(());
+        }
         let capabilities = mask(&security.capabilities.and_then(|set| set.add).unwrap_or_default())?;
         let expected = Privileges {
             capabilities: [capabilities; 3],
@@ -140,11 +170,7 @@ impl Stage<'_> {
     }
 
     /// The image, and what runs in it.
-    fn command(
-        &self,
-        container: &k8s_openapi::api::core::v1::Container,
-        more: &[&str],
-    ) -> Result<Vec<String>> {
+    fn command(&self, container: &pod::Container, more: &[&str]) -> Result<Vec<String>> {
         let mut command = vec![self.image.to_owned()];
         command.extend(pod::command(container, &self.place)?);
         command.extend(more.iter().map(|word| (*word).to_owned()));
@@ -152,12 +178,17 @@ impl Stage<'_> {
     }
 
     fn id(&self, name: &str) -> String {
-        format!("{name}-{}", self.backend)
+        format!("{}-{name}-{}", self.name, self.backend)
     }
 
     fn log(&self) -> String {
         fs::read_to_string(self.node.file("log")).unwrap_or_default()
     }
+}
+
+/// The lines about answers of the API server.
+fn answers(metrics: &str) -> impl Iterator<Item = &str> {
+    metrics.lines().filter(|line| line.starts_with("rest_client_requests_total{"))
 }
 
 fn succeeded(output: &Output) -> Result<String> {
