@@ -6,6 +6,7 @@
 
 mod file;
 mod kind;
+mod strict;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};

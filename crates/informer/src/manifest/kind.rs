@@ -1,6 +1,7 @@
 //! Turns one document into the objects it holds, by its `apiVersion` and `kind`.
 //!
-//! Knows nothing of where the document stands. Kinds that a proxy does not read are passed over.
+//! Knows nothing of where the document stands. Kinds that a proxy does not read are passed over, but none that it would
+//! read if it were not misspelt.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,6 +14,8 @@ use crate::cache::Object;
 use crate::document::Fault;
 use crate::object::{Complaint, EndpointSlice, Fingerprint, NamespacedName, Node, Service, raw};
 use crate::{default, mirror};
+
+use super::strict;
 
 const ENDPOINTS: &str = "Endpoints";
 
@@ -27,6 +30,12 @@ impl Identity {
     /// Endpoints say again what the slices of their Service say, if it has any: then they do not count.
     pub(super) fn is_endpoints(&self) -> bool {
         self.kind == ENDPOINTS
+    }
+
+    fn complaints(&self, faults: Vec<Fault>) -> impl Iterator<Item = Complaint> {
+        faults
+            .into_iter()
+            .map(move |Fault { field, value, reason }| Complaint::new(self, field, value, reason))
     }
 }
 
@@ -87,7 +96,10 @@ fn read_value(
         ("v1", "Endpoints") => endpoints(&value),
         ("v1", "Node") => node(&value),
         (DISCOVERY, "EndpointSlice") => endpoint_slice(&value),
-        _ => return,
+        _ => {
+            let unknown = strict::kind(&api_version, &kind);
+            return results.extend(unknown.map(|fault| Err(below(path, fault))));
+        }
     };
     results.push(match found {
         Ok(found) => Ok(Found { complaints: all_below(path, found.complaints), ..found }),
@@ -95,7 +107,7 @@ fn read_value(
     });
 }
 
-const DISCOVERY: &str = "discovery.k8s.io/v1";
+pub(super) const DISCOVERY: &str = "discovery.k8s.io/v1";
 
 fn type_meta<'a>(value: &'a Value, implied: Option<TypeMeta<'a>>) -> Result<TypeMeta<'a>, Fault> {
     if !value.is_object() {
@@ -131,7 +143,8 @@ fn service(value: &Value) -> Result<Found, Fault> {
     let mut raw: raw::Service = decode(value)?;
     default::service(&mut raw);
     let about = Identity { kind: "Service", name: raw.name()? };
-    let (service, complaints) = Service::parse(&raw);
+    let (service, mut complaints) = Service::parse(&raw);
+    complaints.extend(about.complaints(strict::service(value)));
     let objects = service.into_iter().map(|service| Object::Service(Arc::new(service))).collect();
     Ok(Found { about, objects, complaints })
 }
@@ -140,7 +153,8 @@ fn endpoint_slice(value: &Value) -> Result<Found, Fault> {
     let mut raw: raw::EndpointSlice = decode(value)?;
     default::endpoint_slice(&mut raw);
     let about = Identity { kind: "EndpointSlice", name: raw.name()? };
-    let (slice, complaints) = EndpointSlice::parse(&raw, fingerprint(value));
+    let (slice, mut complaints) = EndpointSlice::parse(&raw, fingerprint(value));
+    complaints.extend(about.complaints(strict::endpoint_slice(value)));
     let objects = slice.into_iter().map(|slice| Object::EndpointSlice(Arc::new(slice))).collect();
     Ok(Found { about, objects, complaints })
 }
@@ -149,7 +163,8 @@ fn endpoints(value: &Value) -> Result<Found, Fault> {
     let mut raw: raw::Endpoints = decode(value)?;
     default::endpoints(&mut raw);
     let about = Identity { kind: ENDPOINTS, name: raw.name()? };
-    let (slices, complaints) = mirror::mirror(&raw, fingerprint(value));
+    let (slices, mut complaints) = mirror::mirror(&raw, fingerprint(value));
+    complaints.extend(about.complaints(strict::endpoints(value)));
     let objects = slices.into_iter().map(|slice| Object::EndpointSlice(Arc::new(slice))).collect();
     Ok(Found { about, objects, complaints })
 }
@@ -158,7 +173,8 @@ fn node(value: &Value) -> Result<Found, Fault> {
     let mut raw: raw::Node = decode(value)?;
     default::node(&mut raw);
     let about = Identity { kind: "Node", name: NamespacedName::new("", raw.name()?) };
-    let (node, complaints) = Node::parse(&raw);
+    let (node, mut complaints) = Node::parse(&raw);
+    complaints.extend(about.complaints(strict::node(value)));
     let objects = node.into_iter().map(|node| Object::Node(Arc::new(node))).collect();
     Ok(Found { about, objects, complaints })
 }
@@ -196,7 +212,7 @@ impl From<Complaint> for Fault {
     }
 }
 
-fn fault(field: &str, value: &Value, reason: &str) -> Fault {
+pub(super) fn fault(field: &str, value: &Value, reason: &str) -> Fault {
     let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let value = if value.is_null() { String::new() } else { text };
     Fault { field: field.to_owned(), value, reason: reason.to_owned() }
@@ -213,7 +229,7 @@ fn all_below(path: &str, mut complaints: Vec<Complaint>) -> Vec<Complaint> {
     complaints
 }
 
-fn joined(path: &str, field: &str) -> String {
+pub(super) fn joined(path: &str, field: &str) -> String {
     match (path, field) {
         ("", field) => field.to_owned(),
         (path, "") => path.to_owned(),

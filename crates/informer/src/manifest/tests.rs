@@ -146,6 +146,68 @@ fn faults_name_file_document_field_and_value() {
     }
 }
 
+/// Whoever applies such files with kubectl is told, too.
+#[test]
+fn misspelt_fields_and_kinds_are_named() {
+    let spec = "{clusterIP: 10.0.0.1, ports: [{name: a, port: 80}, {name: b, port: 81, nodeport: 31080}], type: NodePort}";
+    let web =
+        format!("{{apiVersion: v1, kind: Service, metadata: {{name: web, lables: {{a: b}}}}, spec: {spec}}}");
+    let slice = "{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, adressType: IPv4, addressType: IPv4, \
+                 metadata: {name: s1, labels: {kubernetes.io/service-name: web}}, \
+                 endpoints: [{addresses: [10.1.0.1], condition: {ready: true}}]}";
+    let endpoints = "{apiVersion: v1, kind: Endpoints, metadata: {name: old}, \
+                     subsets: [{addresses: [{ip: 10.1.0.1, hostName: x}]}]}";
+    let node =
+        "{apiVersion: v1, kind: NodeList, items: [{metadata: {name: n1}, spec: {podCidr: 10.1.0.0/24}}]}";
+    let kinds = "{apiVersion: v1, kind: Sevice}\n---\n{apiVersion: v1, kind: EndpointSlice}\n---\n\
+                 {apiVersion: discovery.k8s.io/v1beta1, kind: EndpointSlice}\n---\n\
+                 {apiVersion: v1, kind: PodList, items: [{spec: 7}]}\n---\n{apiVersion: apps/v1, kind: Anything}";
+    let text = [&web, slice, endpoints, node, kinds].join("\n---\n");
+    let told = after(&mut Manifests::default(), "a.yaml", &text);
+    let (complaints, changes): (Vec<_>, Vec<_>) = told.iter().partition(|line| line.starts_with("a.yaml"));
+    assert_eq!(
+        changes,
+        [
+            "+node n1",
+            "+default/web 10.0.0.1",
+            "+slice default/old-mirrored-ipv4-0 of old",
+            "+slice default/s1 of web"
+        ]
+    );
+    let expected = [
+        "1: Service default/web: metadata.lables: \"{\\\"a\\\":\\\"b\\\"}\": is not a field of Service",
+        "1: Service default/web: spec.ports[1].nodeport: \"31080\": is not a field of Service",
+        "2: EndpointSlice default/s1: adressType: \"IPv4\": is not a field of EndpointSlice",
+        "2: EndpointSlice default/s1: endpoints[0].condition: \"{\\\"ready\\\":true}\": is not a field of EndpointSlice",
+        "3: Endpoints default/old: subsets[0].addresses[0].hostName: \"x\": is not a field of Endpoints",
+        "4: Node n1: items[0].spec.podCidr: \"10.1.0.0/24\": is not a field of Node",
+        "5: kind: \"Sevice\": is not a kind of v1",
+        "6: kind: \"EndpointSlice\": is not a kind of v1",
+        "7: apiVersion: \"discovery.k8s.io/v1beta1\": is not served by Kubernetes 1.36, which has discovery.k8s.io/v1",
+    ];
+    assert_eq!(complaints, expected.map(|line| format!("a.yaml document {line}")).each_ref());
+}
+
+/// What kubectl prints of objects in a cluster has more than a proxy reads, and nothing unknown.
+#[test]
+fn objects_as_clusters_have_them_are_no_reason_to_complain() {
+    let web = r#"{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "creationTimestamp": null, "generation": 1,
+        "managedFields": [{"manager": "kubectl", "operation": "Update", "fieldsV1": {"f:spec": {"f:ports": {}}}, "time": "2026-11-23T05:56:00Z"}],
+        "ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "a", "uid": "b"}]},
+        "spec": {"allocateLoadBalancerNodePorts": true, "clusterIP": "10.0.0.1", "clusterIPs": ["10.0.0.1"], "ipFamilyPolicy": "SingleStack",
+        "selector": {"app": "web"}, "trafficDistribution": "PreferSameZone", "publishNotReadyAddresses": false,
+        "ports": [{"name": "http", "appProtocol": "http", "port": 80, "targetPort": "http"}, {"name": "b", "port": 81, "targetPort": 81}]},
+        "status": {"conditions": [], "loadBalancer": {"ingress": [{"ip": "10.9.0.1", "ipMode": "VIP", "ports": [{"port": 80, "protocol": "TCP"}]}]}}}"#;
+    let node = r#"{"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"}, "spec": {"providerID": "x", "unschedulable": true,
+        "taints": [{"key": "a", "effect": "NoSchedule", "timeAdded": "2026-11-23T05:56:00Z"}]},
+        "status": {"addresses": [{"type": "InternalIP", "address": "10.2.0.1"}], "allocatable": {"cpu": "2", "memory": "7Gi"},
+        "conditions": [{"type": "Ready", "status": "True"}], "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
+        "images": [{"names": ["a"], "sizeBytes": 1}], "nodeInfo": {"architecture": "amd64", "bootID": "", "containerRuntimeVersion": "",
+        "kernelVersion": "", "kubeProxyVersion": "", "kubeletVersion": "", "machineID": "", "operatingSystem": "linux", "osImage": "", "systemUUID": ""}}}"#;
+    let told = after(&mut Manifests::default(), "a.json", &format!("{web}\n{node}"));
+    assert_eq!(told, ["+node n1", "+default/web 10.0.0.1"]);
+}
+
 #[test]
 fn a_bad_document_keeps_what_its_file_said() {
     let mut manifests = Manifests::default();
