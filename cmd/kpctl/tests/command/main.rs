@@ -1,0 +1,7 @@
+//! The real program: what it prints, what it complains of, and how it ends.
+
+#[cfg(test)]
+mod stage;
+
+#[cfg(test)]
+mod render;
