@@ -9,6 +9,8 @@ use jiff::Timestamp;
 pub(crate) struct Build {
     /// The Kubernetes release that this program stands in for, such as `v1.36.2`.
     pub(crate) release: String,
+    /// This program's own version, such as `0.1.0`.
+    pub(crate) version: String,
     /// The commit; empty if that is not known.
     pub(crate) commit: String,
     /// `clean`, or `dirty` if the sources were not those of the commit; empty if that is not known.
@@ -33,6 +35,7 @@ impl Build {
         let toolchain = env!("BUILD_TOOLCHAIN").split(" (").next().unwrap_or_default();
         Self {
             release: release.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
             commit: env!("BUILD_COMMIT").to_owned(),
             tree_state: env!("BUILD_TREE_STATE").to_owned(),
             date: date.map(|date| date.to_string()).unwrap_or_default(),
@@ -50,7 +53,7 @@ impl Build {
     /// `--version=raw`: every detail, as Go prints a struct.
     pub(crate) fn raw(&self) -> String {
         let (major, minor) = self.major_minor();
-        let Self { release, commit, tree_state, date, toolchain, platform } = self;
+        let Self { release, commit, tree_state, date, toolchain, platform, .. } = self;
         format!(
             "version.Info{{Major:{major:?}, Minor:{minor:?}, EmulationMajor:\"\", EmulationMinor:\"\", \
              MinCompatibilityMajor:\"\", MinCompatibilityMinor:\"\", GitVersion:{release:?}, GitCommit:{commit:?}, \
@@ -81,6 +84,7 @@ mod tests {
     fn build() -> Build {
         Build {
             release: "v1.36.2".into(),
+            version: "0.1.0".into(),
             commit: "0123456789abcdef0123456789abcdef01234567".into(),
             tree_state: "clean".into(),
             date: "2026-11-23T05:56:00Z".into(),

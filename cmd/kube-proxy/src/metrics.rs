@@ -85,6 +85,16 @@ impl HealthMetrics {
         })
     }
 
+    /// The server is about to listen, so its counters exist: an alert on an increase does not see a first step that
+    /// comes with the series.
+    pub(crate) fn serves(&self) {
+        for answers in [&self.healthz, &self.livez] {
+            for code in ["200", "503"] {
+                let _exists = answers.with_label_values(&[code]);
+            }
+        }
+    }
+
     /// `/healthz` was answered.
     pub(crate) fn answered_healthz(&self, code: u16) {
         self.healthz.with_label_values(&[code.to_string()]).inc();

@@ -97,6 +97,7 @@ impl Outside {
         };
         if let Some(address) = config.healthz_bind_address {
             let counts = self.metrics.health.clone();
+            counts.serves();
             self.servers.serve_health(address, self.health.clone(), counts, fail());
         }
         let Some(address) = config.metrics_bind_address else { return Ok(()) };

@@ -13,6 +13,7 @@ use proxier::backend::Suite;
 use proxier::host;
 use tracing::info;
 
+use crate::built::Build;
 use crate::config_file::Watch;
 use crate::event::{Events, Happening, Reporter};
 use crate::family::FamilySync;
@@ -79,7 +80,8 @@ pub(crate) fn run(plan: Plan, config: &Checked, about: About) -> Result<()> {
         families.iter().map(FamilySync::family).for_each(tell);
         return Ok(());
     }
-    info!(version = about.release, "Version info");
+    let Build { release, version, commit, .. } = Build::of(&about.release);
+    info!(version = release, ownVersion = version, gitCommit = commit, "Version info");
     oom::adjust(config.config.oom_score_adj)?;
     if let Some(watch) = plan.config_file {
         let wakes = wakes.clone();

@@ -28,8 +28,8 @@ use tracing::{debug, error, info, warn};
 use crate::family::FamilySync;
 use crate::log::Json;
 use crate::outside::Outside;
-use crate::sysctl;
 use crate::warning::{self, Stack};
+use crate::{flows, sysctl};
 
 /// How often a tool is asked that cannot answer; it waits for the lock itself, 5 s each time.
 const QUESTIONS: usize = 3;
@@ -219,6 +219,9 @@ fn worker(
     }
     let outlook = outside.of_family(family, &options.node_port_addresses);
     outlook.metrics.uses_backend(tables.backend());
+    if flows.is_some() {
+        outside.metrics.conntrack.looks_after(flows::family(family));
+    }
     let (min_sync_period, sync_period) =
         (config.config.min_sync_period.to_std(), config.config.sync_period.to_std());
     let proxier = Proxier::new(World::new(family, &node.name), options, sync_period);

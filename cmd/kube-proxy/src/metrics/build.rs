@@ -35,6 +35,10 @@ pub(super) fn register(register: &Register, build: &Build, gates: &Gates) -> Res
     let help = "[BETA] Always 1; its labels tell what was built";
     let info = register.gauges("kubernetes_build_info", help, &LABELS)?;
     info.with_label_values(&labels(build)).set(1);
+    let help =
+        "[ALPHA] Always 1; its labels tell the version of this kube-proxy itself, and of which commit it is";
+    let own = register.gauges("kubeproxy_build_info", help, &["git_commit", "version"])?;
+    own.with_label_values(&[&build.commit, &build.version]).set(1);
 
     let help = "[BETA] Whether a feature gate is on";
     let features = register.gauges("kubernetes_feature_enabled", help, &["name", "stage"])?;
@@ -47,6 +51,6 @@ pub(super) fn register(register: &Register, build: &Build, gates: &Gates) -> Res
 /// The values of [`LABELS`].
 fn labels(build: &Build) -> [&str; 9] {
     let (major, minor) = build.major_minor();
-    let Build { release, commit, tree_state, date, toolchain, platform } = build;
+    let Build { release, commit, tree_state, date, toolchain, platform, .. } = build;
     [date, "rustc", commit, tree_state, release, toolchain, major, minor, platform]
 }

@@ -3,12 +3,30 @@
 //! Knows nothing of when passes are made.
 
 use conntrack::flow::Family;
+use conntrack::generation::Cause;
 use conntrack::kernel::Error;
-use conntrack::report::{End, Report};
+use conntrack::report::{End, Occasion, Report};
 use prometheus::{HistogramVec, IntCounterVec, IntGaugeVec, Result};
 
 use super::bucket;
 use super::register::Register;
+
+/// What can cause a pass.
+const OCCASIONS: [Occasion; 6] = [
+    Occasion::Hourly,
+    Occasion::Settle,
+    Occasion::Commit(Cause::Incremental),
+    Occasion::Commit(Cause::AfterFailure),
+    Occasion::Commit(Cause::AfterFlush),
+    Occasion::Commit(Cause::FirstSync),
+];
+
+/// Why a pass is not completed.
+const CHANGED: &str = "table changed";
+const DELETE_FAILED: &str = "delete failed";
+const UNAVAILABLE: &str = "unavailable";
+const FILTER_REFUSED: &str = "filter refused";
+const KERNEL: &str = "kernel";
 
 /// What passes over the conntrack table saw and did.
 #[derive(Clone, Debug)]
@@ -59,6 +77,21 @@ impl ConntrackMetrics {
         })
     }
 
+    /// Flows of a family are looked after from here on, so its counters exist: an alert on an increase does not see
+    /// a first step that comes with the series.
+    pub(crate) fn looks_after(&self, family: Family) {
+        let family = family.to_string();
+        for counters in [&self.deleted, &self.seen] {
+            let _exists = counters.with_label_values(&[&family]);
+        }
+        for occasion in OCCASIONS {
+            let _exists = self.passes.with_label_values(&[&occasion.to_string(), &family]);
+        }
+        for reason in [CHANGED, DELETE_FAILED, UNAVAILABLE, FILTER_REFUSED, KERNEL] {
+            let _exists = self.failures.with_label_values(&[reason, &family]);
+        }
+    }
+
     /// So many front ends of a family wait for a look.
     pub(crate) fn pending(&self, family: Family, front_ends: usize) {
         let front_ends = i64::try_from(front_ends).expect("front ends fit in memory");
@@ -96,10 +129,10 @@ fn is_completed(end: &End) -> bool {
 fn failure(end: &End) -> Option<&'static str> {
     match end {
         End::Complete | End::Stopped | End::Overtaken => None,
-        End::Doubtful => Some("table changed"),
-        End::Busy => Some("delete failed"),
-        End::Failed(Error::Unavailable { .. }) => Some("unavailable"),
-        End::Failed(Error::FilterRefused { .. }) => Some("filter refused"),
-        End::Failed(Error::TryAgain { .. }) => Some("kernel"),
+        End::Doubtful => Some(CHANGED),
+        End::Busy => Some(DELETE_FAILED),
+        End::Failed(Error::Unavailable { .. }) => Some(UNAVAILABLE),
+        End::Failed(Error::FilterRefused { .. }) => Some(FILTER_REFUSED),
+        End::Failed(Error::TryAgain { .. }) => Some(KERNEL),
     }
 }

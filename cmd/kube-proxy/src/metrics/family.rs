@@ -21,6 +21,11 @@ use crate::phase::Phases;
 const NOTHING_MISSING: &str = "nothing missing";
 const RULES_MISSING: &str = "rules missing";
 
+/// What others take away.
+const JUMPS: &str = "jumps";
+const CHAINS: &str = "chains";
+const RULES: &str = "rules";
+
 /// One family's part of the metrics, and what of the family waits for a sync.
 #[derive(Debug)]
 pub(crate) struct FamilyMetrics {
@@ -64,13 +69,21 @@ impl FamilyMetrics {
         self.metrics.rules.backend.with_label_values(&[backend, &self.label]).set(1);
     }
 
-    /// The loop starts. The histogram that dashboards list instances by exists from here on, and counters whose
-    /// first step counts for an alert.
+    /// The loop starts. The histogram that dashboards list instances by exists from here on, and every counter: an
+    /// alert on an increase does not see a first step that comes with the series.
     pub(crate) fn started(&self, now: Timestamp) {
-        let _exists = self.metrics.durations.network_programming.with_label_values(&[&self.label]);
-        for found in [NOTHING_MISSING, RULES_MISSING] {
-            let _exists = self.metrics.drift.looks.with_label_values(&[found, &self.label]);
+        let SyncMetrics { durations, rules, drift, lock_wait, .. } = &self.metrics;
+        let _exists = durations.network_programming.with_label_values(&[&self.label]);
+        for counters in [&rules.failures, &rules.partial_failures, &rules.blocks] {
+            let _exists = counters.with_label_values(&[&self.label]);
         }
+        for found in [NOTHING_MISSING, RULES_MISSING] {
+            let _exists = drift.looks.with_label_values(&[found, &self.label]);
+        }
+        for what in [JUMPS, CHAINS, RULES] {
+            let _exists = drift.mended.with_label_values(&[what, &self.label]);
+        }
+        let _exists = lock_wait.with_label_values(&[&self.label]);
         self.queued(now);
     }
 
@@ -165,9 +178,7 @@ impl FamilyMetrics {
         let drift = &self.metrics.drift;
         let found = if loss.is_empty() { NOTHING_MISSING } else { RULES_MISSING };
         drift.looks.with_label_values(&[found, &self.label]).inc();
-        for (what, count) in
-            [("jumps", loss.jumps.len()), ("chains", loss.chains.len()), ("rules", loss.rules)]
-        {
+        for (what, count) in [(JUMPS, loss.jumps.len()), (CHAINS, loss.chains.len()), (RULES, loss.rules)] {
             let count = u64::try_from(count).expect("what fits in memory fits in 64 bits");
             drift.mended.with_label_values(&[what, &self.label]).inc_by(count);
         }

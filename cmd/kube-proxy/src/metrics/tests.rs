@@ -4,10 +4,11 @@ mod observability;
 mod reference;
 mod table;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ::conntrack::flow::{Flow, Protocol, Status, Tuple, Zone};
+use ::conntrack::generation::Cause;
 use ::conntrack::kernel::{Error, Outcome};
 use ::conntrack::report::{End, Findings, Occasion, Stale};
 use ::conntrack::stale::{Delete, Keep, Verdict};
@@ -16,7 +17,7 @@ use informer::api::Exchange;
 use informer::change::Change;
 use informer::object::{AddressType, EndpointSlice, NamespacedName};
 use jiff::Timestamp;
-use prometheus::proto::MetricType;
+use prometheus::proto::{Metric, MetricFamily, MetricType};
 use prometheus::{Registry, TextEncoder};
 use proxier::chain::{ChainName, Table};
 use proxier::family::Family;
@@ -37,9 +38,47 @@ fn a_family_that_starts_can_be_listed_by_its_histogram() {
         &[
             r#"kubeproxy_network_programming_duration_seconds_count{ip_family="IPv6"} 0"#,
             r#"kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds{ip_family="IPv6"} 100"#,
-            r#"kubeproxy_drift_looks_total{found="rules missing",ip_family="IPv6"} 0"#,
         ],
     );
+}
+
+/// An alert on an increase does not see a first step that comes with the series.
+#[test]
+fn counters_are_there_before_they_count() {
+    let (registry, metrics) = started();
+    let mut family = metrics.of_family(Family::V4, time(0));
+    family.started(time(1));
+    metrics.conntrack.looks_after(::conntrack::flow::Family::V4);
+    metrics.health.serves();
+    let before = counters(&registry);
+    assert!(
+        before.contains(r#"kubeproxy_drift_looks_total{found="rules missing",ip_family="IPv4"}"#),
+        "{before:#?}"
+    );
+
+    let taken = Loss { rules: 1, ..Loss::default() };
+    for loss in [Some(Loss::default()), Some(taken)] {
+        family.sync_succeeded(
+            &Report { loss, ..report(Kind::Full) },
+            Duration::ZERO,
+            Phases::default(),
+            time(1),
+        );
+    }
+    for kind in [Kind::Full, Kind::Partial] {
+        family.sync_failed(kind, Failure::Restore, Duration::ZERO, Phases::default());
+    }
+    family.waited_for_lock(Duration::from_secs(1));
+    for occasion in [Occasion::Hourly, Occasion::Settle].into_iter().chain(causes().map(Occasion::Commit)) {
+        for end in ends() {
+            metrics.conntrack.passed(&::conntrack::report::Report { occasion, ..conntrack_report(end) });
+        }
+    }
+    for code in [200, 503] {
+        metrics.health.answered_healthz(code);
+        metrics.health.answered_livez(code);
+    }
+    assert_eq!(counters(&registry), before);
 }
 
 #[test]
@@ -210,14 +249,8 @@ fn a_packet_counter_that_cannot_be_read_is_left_out() {
 #[test]
 fn passes_over_conntrack_are_counted_by_end() {
     let (registry, metrics) = started();
-    let failed = [
-        Error::Unavailable { what: "count", errno: 1 },
-        Error::FilterRefused { errno: 22 },
-        Error::TryAgain { what: "dump", errno: 105 },
-    ];
-    let ends = [End::Complete, End::Stopped, End::Overtaken, End::Doubtful, End::Busy];
     metrics.conntrack.pending(::conntrack::flow::Family::V4, 2);
-    for end in ends.into_iter().chain(failed.map(End::Failed)) {
+    for end in ends() {
         metrics.conntrack.passed(&conntrack_report(end));
     }
     check(
@@ -272,6 +305,7 @@ fn the_build_is_told_in_kubernetes_words() {
     check(
         &registry,
         &[
+            r#"kubeproxy_build_info{git_commit="",version="0.1.0"} 1"#,
             r#"kubernetes_feature_enabled{name="AllowServiceExternalIPs",stage=""} 1"#,
             r#"kubernetes_feature_enabled{name="ComponentFlagz",stage="BETA"} 0"#,
             r#"kubernetes_feature_enabled{name="LoggingAlphaOptions",stage="ALPHA"} 0"#,
@@ -311,7 +345,7 @@ fn nothing_is_registered_twice() {
 
 fn started() -> (Registry, Metrics) {
     let registry = Registry::new();
-    let build = Build { release: "v1.36.2".into(), ..Build::default() };
+    let build = Build { release: "v1.36.2".into(), version: "0.1.0".into(), ..Build::default() };
     let gates = Gates::new(&[("ComponentFlagz".to_owned(), false)].into()).unwrap().0;
     let metrics = Metrics::new(&registry, &build, &gates).unwrap();
     register_packet_counters(&registry, |_| Ok(1)).unwrap();
@@ -332,6 +366,34 @@ fn record_everything(metrics: &Metrics) {
     metrics.health.answered_healthz(200);
     metrics.health.answered_livez(503);
     metrics.rest.requested(&exchange("POST", false, Some(200)));
+}
+
+/// Every series of a counter, by its name and its labels.
+fn counters(registry: &Registry) -> BTreeSet<String> {
+    let families = registry.gather();
+    let counters = families.iter().filter(|family| family.get_field_type() == MetricType::COUNTER);
+    let labels = |metric: &Metric| -> Vec<_> {
+        metric.get_label().iter().map(|label| format!("{}={:?}", label.name(), label.value())).collect()
+    };
+    let series = |family: &MetricFamily| -> Vec<_> {
+        let name = family.name();
+        family.get_metric().iter().map(|metric| format!("{name}{{{}}}", labels(metric).join(","))).collect()
+    };
+    counters.flat_map(series).collect()
+}
+
+fn causes() -> [Cause; 4] {
+    [Cause::Incremental, Cause::AfterFailure, Cause::AfterFlush, Cause::FirstSync]
+}
+
+fn ends() -> impl Iterator<Item = End> {
+    let failed = [
+        Error::Unavailable { what: "count", errno: 1 },
+        Error::FilterRefused { errno: 22 },
+        Error::TryAgain { what: "dump", errno: 105 },
+    ];
+    let ends = [End::Complete, End::Stopped, End::Overtaken, End::Doubtful, End::Busy];
+    ends.into_iter().chain(failed.map(End::Failed))
 }
 
 /// Each line is one of the exposition.

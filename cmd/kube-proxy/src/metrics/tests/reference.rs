@@ -89,6 +89,7 @@ fn slis() -> String {
 /// The first letter gives the order.
 fn section(name: &str) -> &'static str {
     match name.split('_').next() {
+        Some("kubeproxy") if name == "kubeproxy_build_info" => "d The process and the build",
         Some("kubeproxy") if OURS.iter().any(|ours| name.starts_with(ours)) => "b Rules: only here",
         Some("kubeproxy") => "a Rules",
         Some("rest") => "c Requests to the API server",

@@ -36,6 +36,7 @@ type Row = (&'static str, &'static str, &'static [&'static str], &'static str);
 
 const TABLE_OF_ALL: &[Row] = &[
     ("go_goroutines", "gauge", NONE, ""),
+    ("kubeproxy_build_info", "gauge", &["git_commit", "version"], ""),
     ("kubeproxy_conntrack_entries_seen_total", "counter", FAMILY, ""),
     ("kubeproxy_conntrack_failures_total", "counter", &["ip_family", "reason"], ""),
     ("kubeproxy_conntrack_passes_total", "counter", &["cause", "ip_family"], ""),
@@ -121,7 +122,7 @@ fn help_begins_with_the_stability() {
 fn at_first_only_metrics_without_labels_and_constant_ones_show() {
     let (registry, _metrics) = started();
     let found: BTreeSet<_> = registry.gather().iter().map(|family| family.name().to_owned()).collect();
-    let constant = ["kubernetes_build_info", "kubernetes_feature_enabled"];
+    let constant = ["kubeproxy_build_info", "kubernetes_build_info", "kubernetes_feature_enabled"];
     let expected: BTreeSet<_> = TABLE_OF_ALL
         .iter()
         .filter(|(name, _, labels, _)| labels.is_empty() || constant.contains(name))
