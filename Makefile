@@ -64,7 +64,7 @@ test: setup ## everything below, with a count at the end (root)
 check: PACKAGES += shellcheck
 check: setup $(TOOLS)/bin/cargo-deny ## format, lints (scripts too), licences and sources of dependencies
 	cargo fmt --all --check
-	shellcheck -x e2e/kind/*.sh manifests/image/*.sh
+	shellcheck -x e2e/kind/*.sh e2e/tests/manifests/*.sh manifests/image/*.sh
 	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
 	$(TOOLS)/bin/cargo-deny --all-features check --hide-inclusion-graph bans licenses sources
 
