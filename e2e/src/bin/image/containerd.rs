@@ -102,24 +102,30 @@ impl Drop for Containerd {
 impl Container<'_> {
     /// Its process, as the host numbers it.
     pub(crate) fn pid(&self) -> Result<u32> {
-        let tasks = run(self.containerd.ctr().args(["tasks", "list"]))?;
-        let task = tasks.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-        let pid = task
-            .filter(|words| words.first() == Some(&self.id.as_str()))
-            .find_map(|words| ensure_running(&words).then(|| words[1].parse().ok()).flatten());
-        pid.with_context(|| format!("{} does not run:\n{tasks}", self.id))
+        let (pid, state) = self.task()?;
+        ensure!(state == "RUNNING", "{} is {state}", self.id);
+        Ok(pid)
     }
 
     /// Tells it to end, as the kubelet does, and gives its exit status.
     pub(crate) fn stop(self) -> Result<i32> {
         run(self.containerd.ctr().args(["tasks", "kill", "--signal", "SIGTERM", &self.id]))?;
         wait::until(PATIENCE, || {
-            let tasks = run(self.containerd.ctr().args(["tasks", "list"]))?;
-            ensure!(tasks.contains("STOPPED"), "the container does not end on SIGTERM:\n{tasks}");
+            let (_, state) = self.task()?;
+            ensure!(state == "STOPPED", "{} is {state} after SIGTERM", self.id);
             Ok(())
         })?;
         let deleted = self.containerd.ctr().args(["tasks", "delete", &self.id]).output()?;
         deleted.status.code().context("ctr was killed")
+    }
+
+    /// Its own line among those of all containers: process and state.
+    fn task(&self) -> Result<(u32, String)> {
+        let tasks = run(self.containerd.ctr().args(["tasks", "list"]))?;
+        let mut lines = tasks.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        let words = lines.find(|words| words.len() == 3 && words[0] == self.id);
+        let words = words.with_context(|| format!("there is no {}:\n{tasks}", self.id))?;
+        Ok((words[1].parse().context("read the number of a process")?, words[2].to_owned()))
     }
 }
 
@@ -130,10 +136,6 @@ impl Drop for Container<'_> {
         let _ = ctr(&["tasks", "delete", "--force"]);
         let _ = ctr(&["containers", "delete"]);
     }
-}
-
-fn ensure_running(words: &[&str]) -> bool {
-    words.get(2) == Some(&"RUNNING")
 }
 
 fn configuration(folder: &Path) -> String {

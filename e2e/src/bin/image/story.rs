@@ -91,9 +91,19 @@ impl Stage<'_> {
         }
         ensure!(!self.node.other_rules()?.contains("KUBE-"), "the other backend is written to");
         for path in ["/livez", "/healthz"] {
-            let page = wait::until(PATIENCE, || self.node.page(HEALTH, path))?;
-            ensure!(page.starts_with("HTTP/1.1 200 "), "{path}: {page}");
+            wait::until(PATIENCE, || {
+                let page = self.node.page(HEALTH, path)?;
+                ensure!(page.starts_with("HTTP/1.1 200 "), "{path}: {page}");
+                Ok(())
+            })?;
         }
+        // A sync is counted when it is over; its rules can be seen before.
+        wait::until(PATIENCE, || self.counted())?;
+        self.node.set_endpoints(&["10.244.0.5", "10.244.0.6"])?;
+        self.has_rule(container, "10.244.0.6:8080")
+    }
+
+    fn counted(&self) -> Result<()> {
         let metrics = self.node.page(METRICS, "/metrics")?;
         for family in ["IPv4", "IPv6"] {
             let count =
@@ -101,8 +111,7 @@ impl Stage<'_> {
             let line = metrics.lines().find(|line| line.starts_with(&count));
             ensure!(line.is_some_and(|line| !line.ends_with(" 0")), "{family}: {line:?}\n{metrics}");
         }
-        self.node.set_endpoints(&["10.244.0.5", "10.244.0.6"])?;
-        self.has_rule(container, "10.244.0.6:8080")
+        Ok(())
     }
 
     fn has_rule(&self, container: &Container, text: &str) -> Result<()> {
