@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of how it comes back.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::chain::{ChainName, Table};
@@ -30,6 +31,14 @@ impl Loss {
         let missing = |table| installed.rules(table).saturating_sub(found.count(table));
         let rules = missing(Table::Filter) + missing(Table::Nat);
         Self { jumps: found.missing_jumps(), chains: chains.collect(), rules }
+    }
+
+    /// What was missing at two looks.
+    pub fn and(mut self, later: Self) -> Self {
+        self.jumps
+            .extend(later.jumps.into_iter().filter(|jump| !self.jumps.contains(jump)).collect::<Vec<_>>());
+        let chains: BTreeSet<_> = self.chains.into_iter().chain(later.chains).collect();
+        Self { jumps: self.jumps, chains: chains.into_iter().collect(), rules: self.rules + later.rules }
     }
 
     /// Whether nothing is missing.

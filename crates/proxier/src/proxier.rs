@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of when a step is due: that is the daemon's loop.
 
+mod decided;
 mod quarantine;
 mod sift;
 
@@ -20,9 +21,10 @@ use crate::service::ServicePortName;
 use crate::tables::{Tables, TablesError};
 use crate::world::{Dirty, World};
 
+use decided::Decided;
 use quarantine::Quarantine;
 pub use sift::Refusal;
-use sift::{Decided, Sifted};
+use sift::Sifted;
 
 /// How long the rules are trusted to be what was written, outside of large clusters.
 const FULL_SYNC_INTERVAL: Duration = Duration::from_secs(3600);
@@ -42,7 +44,7 @@ pub struct Proxier {
     last_full: Option<Instant>,
     last_deletion: Option<Instant>,
     quarantine: Quarantine,
-    /// What syncs decided that failed afterwards.
+    /// What syncs decided and found out that failed afterwards.
     untold: Decided,
 }
 
@@ -87,7 +89,7 @@ pub struct Report {
     pub no_local_endpoints_internal: usize,
     /// Service ports with usable endpoints, none of which may serve traffic from outside here.
     pub no_local_endpoints_external: usize,
-    /// What somebody had taken away, if the rules were looked at because of such a suspicion.
+    /// What somebody had taken away, if the rules were looked at because of such a suspicion, which a refusal is too.
     pub loss: Option<Loss>,
     /// What was refused, and left out, since the last sync that succeeded.
     pub refused: Vec<Refusal>,
@@ -205,17 +207,18 @@ impl Proxier {
         self.quarantine.begin(now, exists).into_iter().for_each(|service| dirty.add(service));
         let applied = match self.installed.take() {
             Some(installed) if !is_full => Applied::Known(installed),
-            Some(_) | None => self.look(tables)?,
+            Some(_) | None => Applied::Found(self.look(tables)?),
         };
-        let is_quiet = dirty.is_empty();
-        let loss = self.loss(&applied);
+        self.untold.is_mixed |= !dirty.is_empty();
+        self.note_loss(&applied);
         let stale = self.stale_chains(now);
         let seen = match &applied {
             Applied::Found(found) => Some(found.digest()),
             Applied::Known(_) => self.glimpsed,
         };
         let surroundings = Surroundings { host, stale, layout: tables.layout() };
-        let (installed, sifted) = self.sift(tables, &surroundings, now, applied, dirty.clone())?;
+        let sifted = self.sift(tables, &surroundings, now, applied, dirty.clone());
+        let (installed, sifted) = sifted.inspect_err(|_| self.untold.failed())?;
         self.glimpsed = seen.filter(|_| sifted.written.commits == 0);
 
         self.quarantine.end(now);
@@ -223,13 +226,12 @@ impl Proxier {
         self.last_deletion = if stale == StaleChains::Delete { Some(now) } else { self.last_deletion };
         let kind = if is_full { Kind::Full } else { Kind::Partial };
         let changed = if is_full { Dirty::All } else { dirty };
-        self.suspected = None;
         let rules = sifted.written.filter_rules + sifted.written.nat_rules;
         let installed = self.installed.insert(installed);
         let report = Report::of(kind, changed, sifted, self.quarantine.len(), installed);
-        let Decided { refused, accepted } = std::mem::take(&mut self.untold);
-        // Where the cluster changed as well, nobody can tell which rules were written for what.
-        let loss = loss.map(|loss| if is_quiet { Loss { rules, ..loss } } else { loss });
+        let mut told = std::mem::take(&mut self.untold);
+        let loss = told.told(rules);
+        let Decided { refused, accepted, .. } = told;
         Ok(Report { loss, refused, accepted, ..report })
     }
 
@@ -268,20 +270,21 @@ impl Proxier {
 
     /// Reads back what is there, and hangs our chains on the built-in ones where they do not. The tools may be others
     /// than before.
-    fn look(&mut self, tables: &mut impl Tables) -> Result<Applied, TablesError> {
+    fn look(&mut self, tables: &mut impl Tables) -> Result<Found, TablesError> {
         let found = tables.look()?;
         self.options.random_fully = tables.random_fully().unwrap_or(self.options.random_fully);
         let missing = found.missing_jumps();
         if !missing.is_empty() {
             tables.ensure_jumps(&missing)?;
         }
-        Ok(Applied::Found(found))
+        Ok(found)
     }
 
-    fn loss(&self, applied: &Applied) -> Option<Loss> {
-        match (&self.suspected, applied) {
-            (Some(installed), Applied::Found(found)) => Some(Loss::between(installed, found)),
-            (_, Applied::Known(_)) | (None, _) => None,
+    /// What is not there of what was installed when somebody was suspected. It is told at the end; a later look may miss
+    /// what was deleted here meanwhile.
+    fn note_loss(&mut self, applied: &Applied) {
+        if let (Some(installed), Applied::Found(found)) = (self.suspected.take(), applied) {
+            self.untold.lost(Loss::between(&installed, found));
         }
     }
 

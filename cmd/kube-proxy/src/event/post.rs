@@ -93,6 +93,12 @@ impl Events {
 // === impl Queue ===
 
 impl Queue {
+    /// The notes of what was told since this was asked last.
+    #[cfg(test)]
+    pub(crate) fn notes(&mut self) -> Vec<String> {
+        std::iter::from_fn(|| self.events.try_recv().ok()).map(|event| event.note).collect()
+    }
+
     /// Posts what is told, for as long as anybody might tell something.
     pub(crate) async fn post(mut self, server: &Server, patience: Patience) {
         let mut stories = Stories::default();

@@ -115,7 +115,8 @@ impl<T: Tables + Send> FamilySync<T> {
     pub(super) fn mended(&mut self, report: &Report, begin: Instant, end: Instant) {
         let since = self.guard.since();
         // Rules that were written by a look at everything may have been missing for a while, whatever else changed.
-        if report.kind == Kind::Full && report.written.nat_rules > 0 && self.cause == Cause::Incremental {
+        let has_looked = report.kind == Kind::Full || report.loss.is_some();
+        if has_looked && report.written.nat_rules > 0 && self.cause == Cause::Incremental {
             self.cause = Cause::AfterFlush;
         }
         let Some(loss) = &report.loss else {

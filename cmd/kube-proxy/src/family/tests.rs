@@ -18,7 +18,7 @@ use proxier::world::World;
 
 use super::*;
 use crate::built::Build;
-use crate::event::Reporter;
+use crate::event::{Queue, Reporter};
 use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::serve::{OnListenFailure, Servers};
@@ -58,6 +58,7 @@ struct Stage {
     family: FamilySync<FakeTables>,
     manifests: Manifests,
     registry: Registry,
+    events: Queue,
     turns: usize,
 }
 
@@ -76,12 +77,12 @@ impl Stage {
         let proxier = Proxier::new(World::new(Family::V4, "n"), options(), SYNC_PERIOD);
         let tables = FakeTables::new(layout);
         let registry = Registry::new();
-        let outlook = outlook(&registry);
+        let (outlook, events) = outlook(&registry);
         let mut family = FamilySync::new(proxier, tables, Duration::ZERO, SYNC_PERIOD, None, outlook);
         // Nothing of the host that runs the test is looked at or changed.
         family.host_look = HostLook { addresses: || Ok(Vec::new()), ensure_counters: |_| () };
         family.listen();
-        Self { family, manifests: Manifests::default(), registry, turns: 0 }
+        Self { family, manifests: Manifests::default(), registry, events, turns: 0 }
     }
 
     fn put(&mut self, manifest: &str) {
@@ -150,18 +151,19 @@ fn options() -> Options {
     }
 }
 
-fn outlook(registry: &Registry) -> Outlook {
+fn outlook(registry: &Registry) -> (Outlook, Queue) {
     let config =
         config::decode("apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n");
     let config = config.unwrap().config.check().unwrap();
     let metrics = Metrics::new(registry, &Build::of("v1.36.0"), &config.gates).unwrap();
-    let (events, _nobody_posts) = Events::new(Reporter::new("n", "host"));
-    Outlook {
+    let (events, queue) = Events::new(Reporter::new("n", "host"));
+    let outlook = Outlook {
         metrics: metrics.of_family(Family::V4, Timestamp::now()),
         health: SharedHealth::new(Health::new(SYNC_PERIOD)),
         events,
         node_ports: Servers::start(OnListenFailure::Retry).unwrap().node_ports(Vec::new(), None),
-    }
+    };
+    (outlook, queue)
 }
 
 #[test]
@@ -237,6 +239,20 @@ fn a_flush_is_mended_without_waiting_for_the_canary() {
     stage.suspect();
     stage.live(Duration::from_secs(1));
     assert_eq!(stage.tables().tables, before);
+}
+
+/// Where nobody has looked yet, it is the change that is refused first.
+#[test]
+fn a_flush_that_a_change_runs_into_is_told() {
+    for layout in [Layout::Single, Layout::Blocks] {
+        let mut stage = Stage::new(layout);
+        assert_eq!(stage.events.notes(), [""; 0]);
+        stage.tables().flush();
+        stage.put(&SERVICE.replace("10.244.0.1", "10.244.0.2"));
+        let notes = stage.events.notes();
+        assert!(matches!(&notes[..], [note] if note.contains("to KUBE-SERVICES")), "{notes:?}");
+        assert!(stage.tables().has_canary().unwrap());
+    }
 }
 
 #[test]

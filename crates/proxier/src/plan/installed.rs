@@ -104,6 +104,14 @@ impl Installed {
         }
     }
 
+    /// What a transaction leaves as it is, however far it gets.
+    pub(crate) fn untouched_by(&self, transaction: &Transaction) -> Self {
+        let mut untouched = self.clone();
+        let touched = transaction.ports.keys().chain(&transaction.gone);
+        touched.for_each(|name| untouched.remove(name));
+        untouched
+    }
+
     /// The sums once a transaction succeeded.
     pub(super) fn totals_after(&self, transaction: &Transaction) -> Totals {
         let mut totals = self.totals;

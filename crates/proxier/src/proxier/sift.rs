@@ -8,6 +8,7 @@ use std::time::Instant;
 use informer::object::NamespacedName;
 
 use crate::chain::ChainName;
+use crate::loss::Loss;
 use crate::option::Host;
 use crate::plan::{Applied, Blame, Counts, Fate, Installed, Suspect, Transaction};
 use crate::render::{self, Context, RenderedPort};
@@ -15,6 +16,7 @@ use crate::service::ServicePortName;
 use crate::tables::{Tables, TablesError};
 use crate::world::Dirty;
 
+use super::decided::Decided;
 use super::{Left, Proxier, Surroundings};
 
 /// How many transactions may be refused in one sync. Fifty culprits among a thousand service ports take three
@@ -45,15 +47,6 @@ pub(super) struct Sifted {
     pub(super) written: Counts,
 }
 
-/// What was decided about single service ports, until a report tells of it.
-#[derive(Debug, Default)]
-pub(super) struct Decided {
-    /// What was left out, one by one as it was found.
-    pub(super) refused: Vec<Refusal>,
-    /// What had been left out before.
-    pub(super) accepted: Vec<ServicePortName>,
-}
-
 /// A sync between two transactions.
 struct Sieve {
     now: Instant,
@@ -61,13 +54,15 @@ struct Sieve {
     applied: Option<Applied>,
     /// What was there before the first transaction that left traces.
     before: Option<Applied>,
+    /// What has to be there after a refused transaction that left traces, if nobody else changed the tables.
+    untouched: Option<Installed>,
     dirty: Dirty,
     /// Left out for now; each group may hold culprits.
     waiting: Vec<BTreeSet<Suspect>>,
     /// What the current transaction adds to what is applied already; absent for all.
     group: Option<BTreeSet<Suspect>>,
-    /// Whether what is applied was looked up in this sync. If not, a refusal may mean no more than that somebody
-    /// else changed the tables.
+    /// Whether everything was looked up in this sync. If not, a refusal may mean no more than that somebody else changed
+    /// the tables.
     is_verified: bool,
     /// Whether the tool refused a transaction without naming a line.
     is_speechless: bool,
@@ -121,7 +116,7 @@ impl Proxier {
                     true => sieve.applied = Some(Applied::Known(installed)),
                     false => return Ok(installed),
                 },
-                Outcome::Refused(refused) => self.narrow(surroundings, sieve, refused)?,
+                Outcome::Refused(refused) => self.narrow(tables, surroundings, sieve, refused)?,
             }
         }
     }
@@ -134,10 +129,7 @@ impl Proxier {
     ) -> Result<Outcome, TablesError> {
         let applied = match sieve.applied.take() {
             Some(applied) => applied,
-            None => {
-                sieve.is_verified = true;
-                self.look(tables)?
-            }
+            None => Applied::Found(self.look(tables)?),
         };
         let transaction = self.transaction(&applied, surroundings, sieve);
         if transaction.is_empty() && sieve.refusals > 0 {
@@ -169,7 +161,7 @@ impl Proxier {
             (_, _, Some(suspect)) => transaction.first_line_of(suspect, &applied),
             _ => String::new(),
         };
-        sieve.refused_on(applied, is_changed);
+        sieve.refused_on(applied, &transaction, is_changed);
         Ok(Outcome::Refused(Refused { blame, words: text.clone(), rule, error }))
     }
 
@@ -187,14 +179,13 @@ impl Proxier {
     /// Decides what the next transaction leaves out.
     fn narrow(
         &mut self,
+        tables: &mut impl Tables,
         surroundings: &Surroundings,
         sieve: &mut Sieve,
         refused: Refused,
     ) -> Result<(), TablesError> {
-        if !sieve.is_verified {
-            if let Some(applied) = sieve.applied.take() {
-                sieve.refused_on(applied, true);
-            }
+        let is_first = !std::mem::replace(&mut sieve.is_verified, true);
+        if is_first && self.was_changed(tables, sieve, |_| true)? {
             return Ok(());
         }
         sieve.refusals += 1;
@@ -205,6 +196,9 @@ impl Proxier {
             Blame::One(culprit) => Some(culprit.clone()),
             Blame::AnyOf(_) | Blame::Nobody => sieve.only_suspect().cloned(),
         };
+        if culprit.is_some() && self.was_changed(tables, sieve, |loss| !loss.is_empty())? {
+            return Ok(());
+        }
         match (culprit, sieve.group.take()) {
             (Some(culprit), group) => {
                 sieve.group = group.map(|mut group| {
@@ -221,6 +215,28 @@ impl Proxier {
             }
             (None, _) => sieve.set_aside(refused),
         }
+    }
+
+    /// Looks whether others changed what a refused transaction was planned against, unless it had just been read back:
+    /// then nobody is to blame for the refusal, and the same is tried again with what is there.
+    fn was_changed(
+        &mut self,
+        tables: &mut impl Tables,
+        sieve: &mut Sieve,
+        matters: impl Fn(&Loss) -> bool,
+    ) -> Result<bool, TablesError> {
+        let Some(expected) = sieve.assumed() else { return Ok(false) };
+        let found = self.look(tables)?;
+        let loss = Loss::between(expected, &found);
+        let was_changed = matters(&loss);
+        if was_changed {
+            sieve.decided.lost(loss);
+        }
+        if was_changed || sieve.applied.is_none() {
+            let known = sieve.applied.replace(Applied::Found(found));
+            sieve.before = sieve.before.take().or(known);
+        }
+        Ok(was_changed)
     }
 
     fn hold(
@@ -254,18 +270,6 @@ impl Proxier {
     }
 }
 
-impl Decided {
-    /// Adds what a later sync decided: of what was refused twice, the later words count.
-    fn add(&mut self, later: Self) {
-        let is_told_later =
-            |refusal: &Refusal| later.refused.iter().any(|again| again.suspect == refusal.suspect);
-        self.refused.retain(|refusal| !is_told_later(refusal));
-        self.refused.extend(later.refused);
-        self.accepted.retain(|name| !later.accepted.contains(name));
-        self.accepted.extend(later.accepted);
-    }
-}
-
 impl Sieve {
     fn new(applied: Applied, dirty: Dirty, now: Instant) -> Self {
         Self {
@@ -273,6 +277,7 @@ impl Sieve {
             is_verified: matches!(applied, Applied::Found(_)),
             applied: Some(applied),
             before: None,
+            untouched: None,
             dirty,
             waiting: Vec::new(),
             group: None,
@@ -303,11 +308,24 @@ impl Sieve {
     }
 
     /// A transaction against this was refused.
-    fn refused_on(&mut self, applied: Applied, is_changed: bool) {
+    fn refused_on(&mut self, applied: Applied, transaction: &Transaction, is_changed: bool) {
         if is_changed {
+            self.untouched = match &applied {
+                Applied::Known(installed) => Some(installed.untouched_by(transaction)),
+                Applied::Found(_) => None,
+            };
             self.before.get_or_insert(applied);
         } else {
             self.applied = Some(applied);
+        }
+    }
+
+    /// What the transaction that was refused last took for granted, as far as it has to be there all the same.
+    fn assumed(&self) -> Option<&Installed> {
+        match &self.applied {
+            Some(Applied::Known(installed)) => Some(installed),
+            Some(Applied::Found(_)) => None,
+            None => self.untouched.as_ref(),
         }
     }
 

@@ -365,3 +365,28 @@ fn changes_are_not_taken_for_losses() {
         assert!(loss.rules > 0 && loss.chains.is_empty() && loss.jumps.is_empty(), "{loss}");
     }
 }
+
+/// What a sync deletes itself before it fails was not taken away by anybody, and what had been is told by the next one.
+#[test]
+fn a_failure_hides_no_loss_and_makes_none() {
+    for (is_flushed, is_changed) in [(false, true), (true, true), (true, false)] {
+        let mut stage = Stage::with_layout(Family::V4, Layout::Single);
+        stage.apply(&history::thousand()[..2]);
+        stage.apply(&history::thousand()[2..3]);
+        stage.sync().unwrap();
+        if is_flushed {
+            stage.tables.flush();
+        }
+        stage.proxier.suspect();
+        if is_changed {
+            // Chains of the one go with the first COMMIT, the refusal of the other, which has no endpoints, with the second.
+            stage.apply(&[0, 1].map(history::gone));
+        }
+        stage.tables.fails_at_commit = Some(2);
+        assert!(stage.sync().is_err());
+        stage.tables.fails_at_commit = None;
+        let loss = stage.sync().unwrap().loss;
+        let is_told = loss.as_ref().is_some_and(|loss| !loss.is_empty());
+        assert_eq!(is_told, is_flushed, "{loss:?}");
+    }
+}

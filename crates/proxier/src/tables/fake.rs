@@ -42,6 +42,10 @@ pub struct FakeTables {
     pub refusals: usize,
     /// The restore behind so many refusals fails, once.
     pub fails_after_refusals: Option<usize>,
+    /// The COMMIT of this number in a restore fails, counted from 1; those before it hold.
+    pub fails_at_commit: Option<usize>,
+    /// Somebody empties all tables after so many refusals, once.
+    pub flushed_after_refusals: Option<usize>,
     /// Rules as they were spelled when they were written, each behind the name of its chain.
     spelled: BTreeSet<String>,
 }
@@ -83,6 +87,8 @@ impl FakeTables {
             in_use: BTreeSet::new(),
             refusals: 0,
             fails_after_refusals: None,
+            fails_at_commit: None,
+            flushed_after_refusals: None,
             spelled: BTreeSet::new(),
         }
     }
@@ -147,8 +153,7 @@ impl Tables for FakeTables {
     fn restore(&mut self, input: &[u8]) -> Result<(), TablesError> {
         if self.failures > 0 {
             self.failures -= 1;
-            let (command, text) = ("restore".to_owned(), "told to fail".to_owned());
-            return Err(TablesError::Busy { command, text });
+            return Err(busy());
         }
         if self.is_broken {
             return Err(self.refuse("told to be broken".to_owned()));
@@ -167,6 +172,9 @@ impl Tables for FakeTables {
                 return Err(self.refuse(format!("line {line}: CHAIN_DEL failed")));
             }
             if command == Command::Commit {
+                if self.fails_at_commit == Some(self.commits.len() + 1) {
+                    return Err(busy());
+                }
                 self.judge(&lines[..line], begin)?;
                 begin = line;
             }
@@ -243,6 +251,9 @@ impl FakeTables {
     fn refuse(&mut self, text: String) -> TablesError {
         self.refusals += 1;
         self.failures += usize::from(self.fails_after_refusals == Some(self.refusals));
+        if self.flushed_after_refusals == Some(self.refusals) {
+            self.flush();
+        }
         refused(text)
     }
 
@@ -314,6 +325,10 @@ fn check_targets(chains: &Chains) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+fn busy() -> TablesError {
+    TablesError::Busy { command: "restore".to_owned(), text: "told to fail".to_owned() }
 }
 
 fn refused(text: String) -> TablesError {

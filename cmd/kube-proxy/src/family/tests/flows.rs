@@ -131,3 +131,13 @@ fn rules_that_were_replaced_while_the_cluster_changed_are_a_flush() {
     stage.live(SOON);
     assert_eq!(next_commit(&news), Cause::AfterFlush);
 }
+
+/// Where nobody has looked yet, it is the change that is refused first.
+#[test]
+fn a_flush_that_a_change_runs_into_is_a_flush() {
+    let (mut stage, news) = committed();
+    stage.tables().flush();
+    stage.put(&objects("10.244.0.1", "10.244.0.2"));
+    stage.live(SOON);
+    assert_eq!(next_commit(&news), Cause::AfterFlush);
+}

@@ -295,6 +295,11 @@ pub(super) fn moved(number: u8) -> Vec<Change> {
     vec![Change::SetService(Arc::new(service))]
 }
 
+/// One of a thousand Services goes.
+pub(super) fn gone(number: u16) -> Change {
+    Change::DeleteService(NamespacedName::new("ns", format!("many{number:03}")))
+}
+
 /// A thousand Services, each with one port and one endpoint, none with the address of another.
 pub(super) fn thousand() -> Vec<Change> {
     let one = |number: u16| {

@@ -247,10 +247,67 @@ fn a_flush_that_nobody_noticed_is_nobodys_fault() {
         stage.apply(&service_with("2"));
         let report = stage.sync().unwrap();
         assert_eq!((report.refused.len(), report.quarantined), (0, 0));
+        let loss = report.loss.unwrap();
+        assert!(loss.rules > 0 && !loss.chains.is_empty() && !loss.jumps.is_empty(), "{loss}");
         let mut fresh = Stage::with_layout(Family::V4, layout);
         fresh.apply(&service_with("2"));
         fresh.sync().unwrap();
         assert_eq!(stage.tables.tables, fresh.tables.tables);
+    }
+}
+
+/// What a transaction has done itself before it is refused, nobody else has taken away.
+#[test]
+fn what_was_done_until_a_refusal_is_nobodys_loss() {
+    let more = |endpoint| {
+        let [_, slice] = history::Op::simple(0, endpoint);
+        let history::Op::SetSlice(service, _, endpoints) = slice else { unreachable!("simple sets a slice") };
+        changes(&history::Op::SetSlice(service, endpoint, endpoints))
+    };
+    for refused_by in BY_ALL {
+        for layout in [Layout::Single, Layout::Blocks] {
+            let mut stage = Stage::with_layout(Family::V4, layout);
+            stage.apply(&service_with("2"));
+            stage.apply(&history::Op::simple(1, 1).iter().flat_map(changes).collect::<Vec<_>>());
+            stage.apply(&[more(3), more(4)].concat());
+            stage.sync().unwrap();
+            // In blocks, the chain of the one loses rules before the other is refused.
+            stage.tables.poisons = vec![Poison { text: "172.30.9.1".to_owned(), refused_by }];
+            stage.apply(&history::moved(1));
+            stage.apply(&[3, 4].map(|slice| changes(&history::Op::DeleteSlice(0, slice))).concat());
+            let report = stage.sync().unwrap();
+            let found = (report.refused.len(), report.loss);
+            assert_eq!(found, (1, Some(Loss::default())), "{refused_by:?} {layout:?}");
+        }
+    }
+}
+
+/// Who is refused because others emptied the tables meanwhile is not to blame, however many were refused before.
+#[test]
+fn a_flush_between_two_refusals_is_nobodys_fault() {
+    let changes = &history::thousand()[..2 * 60];
+    let text = |number: u16| format!("ns/many{:03}:p ", number * 9 + 4);
+    for (refused_by, layout) in
+        [(RefusedBy::SpeechlessKernel, Layout::Single), (RefusedBy::Kernel, Layout::Blocks)]
+    {
+        for refusals in 1..=40 {
+            let mut stage = Stage::with_layout(Family::V4, layout);
+            stage.apply(&service_with("1"));
+            stage.sync().unwrap();
+            stage.apply(changes);
+            stage.tables.poisons = (0..6).map(|number| Poison { text: text(number), refused_by }).collect();
+            stage.tables.flushed_after_refusals = Some(refusals);
+            let report = stage.sync().unwrap();
+            let names: Vec<_> =
+                report.refused.iter().map(|refusal| format!("{:?}", refusal.suspect)).collect();
+            assert_eq!((names.len(), report.quarantined), (6, 6), "after {refusals}: {names:?}");
+            let mut fresh = Stage::with_layout(Family::V4, layout);
+            fresh.apply(&service_with("1"));
+            fresh.tables.poisons = stage.tables.poisons.clone();
+            fresh.apply(changes);
+            fresh.sync().unwrap();
+            assert_eq!(stage.tables.tables, fresh.tables.tables, "{refused_by:?} after {refusals}");
+        }
     }
 }
 
