@@ -1,4 +1,4 @@
-//! Turns what the kernel tells of file locks into how long a tool waited for the one of the legacy variant.
+//! Turns what the kernel tells of a tool that sleeps into how long it waited for the lock of the legacy variant.
 //!
 //! Knows nothing of who holds it. The tool waits for itself, in turn with others; it is only watched.
 
@@ -9,6 +9,7 @@ use std::ops::ControlFlow;
 use std::process::Output;
 use std::time::Duration;
 
+use nix::libc::SYS_flock;
 use rustix::process::Pid;
 
 use super::child::{NoOutput, children, observed};
@@ -29,17 +30,27 @@ pub(super) fn within(
 }
 
 fn look(thread: Pid, waited: &Cell<Duration>) {
-    let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
-    if children(thread).into_iter().any(|process| waits(&locks, process)) {
+    if children(thread).into_iter().any(waits) {
         waited.set(waited.get() + STEP);
     }
 }
 
-/// Whether `/proc/locks` has the process among those that wait: `2: -> FLOCK  ADVISORY  WRITE 4711 00:19:1 0 EOF`.
-fn waits(locks: &str, process: Pid) -> bool {
-    let process = process.as_raw_nonzero().to_string();
-    let mut waiting = locks.lines().filter_map(|line| line.split_once("->"));
-    waiting.any(|(_, lock)| lock.split_ascii_whitespace().nth(3) == Some(process.as_str()))
+/// Whether a process sleeps because somebody else holds a lock. In a container `/proc/locks` would not tell: it leaves
+/// out locks, and whoever waits for them, that are held by processes outside of it.
+fn waits(process: Pid) -> bool {
+    let told = |file| fs::read_to_string(format!("/proc/{}/{file}", process.as_raw_nonzero()));
+    told("syscall").is_ok_and(|text| is_call_for_lock(&text))
+        || told("wchan").is_ok_and(|text| is_wait_for_lock(&text))
+}
+
+/// The system call in which it sleeps, by number, and its arguments. Only who may trace the process can read it.
+fn is_call_for_lock(syscall: &str) -> bool {
+    syscall.split(' ').next().and_then(|number| number.parse().ok()) == Some(SYS_flock)
+}
+
+/// The function of the kernel in which it sleeps; less is needed to read it, but it may be named otherwise some day.
+fn is_wait_for_lock(wchan: &str) -> bool {
+    wchan.ends_with("lock_inode_wait")
 }
 
 #[cfg(test)]
@@ -52,17 +63,18 @@ mod tests {
 
     use super::*;
 
-    const LOCKS: &str = "\
-1: FLOCK  ADVISORY  WRITE 4711 00:19:1184 0 EOF
-1: -> FLOCK  ADVISORY  WRITE 4712 00:19:1184 0 EOF
-1:  -> FLOCK  ADVISORY  WRITE 4713 00:19:1184 0 EOF
-2: POSIX  ADVISORY  READ  4714 00:19:1185 0 EOF
-";
-
     #[test]
-    fn only_who_is_blocked_waits() {
-        let waiting = [4711, 4712, 4713, 4714, 471].map(|pid| waits(LOCKS, Pid::from_raw(pid).unwrap()));
-        assert_eq!(waiting, [false, true, true, false, false]);
+    fn only_who_sleeps_for_a_lock_waits() {
+        let syscalls = [
+            format!("{SYS_flock} 0x3 0x2 0x0 0x1b6 0x7ffd0ee221e0 0x0 0x7ffd0ee221a8 0x7ff6e5186897\n"),
+            format!("{SYS_flock}0 0x3 0x2 0x0 0x1b6 0x7ffd0ee221e0 0x0 0x7ffd0ee221a8 0x7ff6e5186897\n"),
+            "running\n".to_owned(),
+            "-1 0x7ffd0ee221a8 0x7ff6e5186897\n".to_owned(),
+            String::new(),
+        ];
+        assert_eq!(syscalls.map(|text| is_call_for_lock(&text)), [true, false, false, false, false]);
+        let functions = ["locks_lock_inode_wait", "flock_lock_inode_wait", "do_wait", "0", ""];
+        assert_eq!(functions.map(is_wait_for_lock), [true, true, false, false, false]);
     }
 
     #[test]

@@ -40,8 +40,11 @@ mkdir -p /var/run/secrets/kubernetes.io/serviceaccount
 cp "$FILES/ca.crt" "$FILES/token" /var/run/secrets/kubernetes.io/serviceaccount
 mount --bind "$FILES/max" /proc/sys/net/netfilter/nf_conntrack_max
 mount --bind "$FILES/hashsize" /sys/module/nf_conntrack/parameters/hashsize
-exec "$@"
+exec $WITH "$@"
 "#;
+
+/// What `manifests/base` leaves to the container that stays.
+const RESTRICTED: &str = "setpriv --inh-caps=-all --bounding-set=-all,+net_admin,+net_raw --no-new-privs --";
 
 /// kubeadm's ConfigMap, and the command line of its DaemonSet.
 pub(crate) fn kubeadm() -> Result<()> {
@@ -85,7 +88,7 @@ pub(crate) fn kind() -> Result<()> {
 
 fn deployed(config: &str) -> Result<Stage> {
     let (mut stage, files) = prepared(Backend::Nft, config)?;
-    stage.run(&container(&files, &DEPLOYED)?)?;
+    stage.run(&container(&files, "", &DEPLOYED)?)?;
     Ok(stage)
 }
 
@@ -103,10 +106,11 @@ fn prepared(backend: Backend, config: &str) -> Result<(Stage, PathBuf)> {
     Ok((stage, files))
 }
 
-/// The daemon as a container's first process with these words.
-fn container(files: &Path, words: &[&str]) -> Result<Program> {
+/// The daemon as a container's first process with these words, through a program that takes privileges away, if any.
+fn container(files: &Path, with: &str, words: &[&str]) -> Result<Program> {
     let assign = |name: &str, path: &Path| OsString::from(format!("{name}={}", path.display()));
     let mut through: Vec<OsString> = vec!["env".into(), assign("FILES", files), assign("BINARY", &binary()?)];
+    through.push(format!("WITH={with}").into());
     let unshare = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"];
     through.extend(unshare.iter().chain(&["sh", "-ec", CONTAINER, "container"]).map(OsString::from));
     let words = words.iter().map(OsString::from).collect();
@@ -161,9 +165,8 @@ pub(crate) fn while_a_tool_waits() -> Result<()> {
         (&DEPLOYED, Signal::TERM, 0),
     ] {
         let (mut stage, files) = prepared(Backend::Legacy, KUBEADM)?;
-        let lock = File::create(stage.tools.lock()).context("open the lock")?;
-        flock(&lock, FlockOperation::LockExclusive).context("take the lock")?;
-        stage.run(&container(&files, words)?)?;
+        let _lock = taken_lock(&stage)?;
+        stage.run(&container(&files, "", words)?)?;
         let waits = e2e::wait::until(PATIENCE, || {
             let first = first_process(&mut stage)?;
             ensure!(has_child_that_waits(first)?, "no tool waits for the lock");
@@ -176,6 +179,41 @@ pub(crate) fn while_a_tool_waits() -> Result<()> {
         ensure!(stage.lines(SYNCED)?.is_empty(), "it synced without the lock");
     }
     Ok(())
+}
+
+/// A lock that is held outside of the container, as on every node: the metric tells of it, though the container has
+/// neither the processes of the host in sight nor more capabilities than it needs.
+pub(crate) fn a_lock_from_outside() -> Result<()> {
+    let (mut stage, files) = prepared(Backend::Legacy, KUBEADM)?;
+    stage.run(&container(&files, RESTRICTED, &DEPLOYED)?)?;
+    let told = works(&stage).and_then(|()| {
+        let before = waited_for_lock(&stage)?;
+        let _lock = taken_lock(&stage)?;
+        stage.set(&object::service("another", 11, 12))?;
+        e2e::wait::until(PATIENCE, || {
+            let waited = waited_for_lock(&stage)? - before;
+            ensure!(waited > 1.0, "{waited} s are told");
+            Ok(())
+        })
+    });
+    stage.explained(told)?;
+    stage.rules_hold(Family::V4, "--to-destination 10.244.0.12:8080", true)?;
+    end_by(&mut stage, Signal::TERM, 0)
+}
+
+/// In seconds, of both families.
+fn waited_for_lock(stage: &Stage) -> Result<f64> {
+    let page = stage.page(METRICS, "/metrics")?.body;
+    let lines = page.lines().filter(|line| line.starts_with("kubeproxy_iptables_lock_wait_seconds_total{"));
+    let values = lines.filter_map(|line| line.rsplit_once(' ')).map(|(_, value)| value.parse::<f64>());
+    values.sum::<Result<f64, _>>().context("the metric is a number")
+}
+
+/// Closing the file gives it back.
+fn taken_lock(stage: &Stage) -> Result<File> {
+    let lock = File::create(stage.tools.lock()).context("open the lock")?;
+    flock(&lock, FlockOperation::LockExclusive).context("take the lock")?;
+    Ok(lock)
 }
 
 /// Whether a tool that the process started waits for a file lock: `2: -> FLOCK  ADVISORY  WRITE 4711 00:19:1 0 EOF`.

@@ -58,7 +58,7 @@ type Story = Box<dyn FnOnce() -> Result<()> + Send>;
 const PARALLEL: usize = 4;
 
 /// Stories to which the backend does not matter. The long ones first.
-const STORIES: [(&str, Once); 20] = [
+const STORIES: [(&str, Once); 21] = [
     ("full syncs of many Services under traffic", full_sync::under_traffic),
     ("a Node that never comes", node::never_comes),
     ("a Node that comes late", node::comes_late),
@@ -68,6 +68,7 @@ const STORIES: [(&str, Once); 20] = [
     ("kubeadm's ConfigMap and DaemonSet", deployment::kubeadm),
     ("kind's ConfigMap", deployment::kind),
     ("signals while a tool waits for the lock", deployment::while_a_tool_waits),
+    ("a lock that is held outside of the container", deployment::a_lock_from_outside),
     ("a service account that rotates", service_account::rotates),
     ("a service account that is incomplete", service_account::is_incomplete),
     ("--init-only", start::init_only),
