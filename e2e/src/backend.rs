@@ -19,6 +19,9 @@ use crate::netns::Netns;
 /// Where Debian installs what the names of a backend are links to.
 const INSTALLED: &str = "/usr/sbin";
 
+/// Where programs are looked for by those who are not told.
+const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// What in the kernel iptables writes to.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Backend {
@@ -94,6 +97,8 @@ impl fmt::Display for Family {
 #[derive(Debug)]
 pub struct Tools {
     folder: TempDir,
+    /// Whether nothing but these is found.
+    are_alone: bool,
 }
 
 impl Tools {
@@ -104,7 +109,22 @@ impl Tools {
     pub fn new(backend: Backend) -> Result<Tools> {
         let folder = TempDir::with_prefix("kp-tools-").context("make a folder for the tools")?;
         link(backend, folder.path())?;
-        Ok(Tools { folder })
+        Ok(Tools { folder, are_alone: false })
+    }
+
+    /// The same for programs that find nothing else on their `PATH`, but for what starts them in a namespace.
+    ///
+    /// # Errors
+    /// If that is not installed.
+    pub fn alone(self) -> Result<Tools> {
+        let path = env::var_os("PATH").unwrap_or_else(|| PATH.into());
+        for starter in ["ip", "setpriv"] {
+            let program =
+                env::split_paths(&path).map(|folder| folder.join(starter)).find(|path| path.is_file());
+            let program = program.with_context(|| format!("there is no {starter}"))?;
+            symlink(program, self.folder.path().join(starter)).context("link what starts programs")?;
+        }
+        Ok(Tools { are_alone: true, ..self })
     }
 
     /// Makes the folder of links again, to another backend.
@@ -124,8 +144,10 @@ impl Tools {
     /// Makes the command, and all that it starts, use these tools.
     pub fn equip<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         let mut path = OsString::from(self.folder.path());
-        path.push(":");
-        path.push(env::var_os("PATH").unwrap_or_else(|| "/usr/sbin:/usr/bin:/sbin:/bin".into()));
+        if !self.are_alone {
+            path.push(":");
+            path.push(env::var_os("PATH").unwrap_or_else(|| PATH.into()));
+        }
         command.env("PATH", path).env("XTABLES_LOCKFILE", self.lock()).env("KP_TOOLS", self.folder.path())
     }
 

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -35,6 +36,8 @@ pub enum Fault<'a> {
     Cut(u8),
     /// It applies so many COMMITs; if more was asked for, it kills who asked.
     StopAfter(usize),
+    /// It talks without end.
+    Flood,
     /// It refuses an input with a rule that contains this.
     Refuse(&'a str),
 }
@@ -69,11 +72,53 @@ impl Faults {
             Fault::Say(status, words) => format!("say {status} {words}"),
             Fault::Cut(percent) => format!("cut {percent}"),
             Fault::StopAfter(commits) => format!("stop {commits}"),
+            Fault::Flood => "flood now".to_owned(),
             Fault::Refuse(text) => format!("refuse {text}"),
         };
         let folder = self.tools.folder();
         fs::write(folder.join("draft"), format!("{tool} {mode}"))?;
         fs::rename(folder.join("draft"), folder.join("mode")).context("set the fault")
+    }
+
+    /// The same for a daemon that finds no other tools on its `PATH`, and nothing else.
+    ///
+    /// # Errors
+    /// If what starts the daemon is not installed.
+    pub fn alone(self) -> Result<Faults> {
+        Ok(Faults { tools: self.tools.alone()?, ..self })
+    }
+
+    /// From here on, tools whose name ends so are not there.
+    ///
+    /// # Errors
+    /// If they cannot be removed.
+    pub fn remove(&self, tool: &str) -> Result<()> {
+        self.each(tool, |path| fs::remove_file(path).context("remove a tool"))
+    }
+
+    /// Puts back what was removed.
+    ///
+    /// # Errors
+    /// If it is there already.
+    pub fn put_back(&self, tool: &str) -> Result<()> {
+        let faulty = beside("faulty")?;
+        self.each(tool, |path| symlink(&faulty, path).context("put back a tool"))
+    }
+
+    /// From here on, tools whose name ends so are those of another backend.
+    ///
+    /// # Errors
+    /// If that is not installed.
+    pub fn exchange(&self, tool: &str, backend: Backend) -> Result<()> {
+        self.each(tool, |path| {
+            let real = self.tools.folder().join("real").join(path.file_name().context("a tool has a name")?);
+            fs::remove_file(&real).context("remove a real tool")?;
+            symlink(backend.program(), real).context("link a tool of the other backend")
+        })
+    }
+
+    fn each(&self, tool: &str, act: impl Fn(&Path) -> Result<()>) -> Result<()> {
+        names().filter(|name| name.ends_with(tool)).try_for_each(|name| act(&self.tools.folder().join(name)))
     }
 
     /// From here on, no tool fails.

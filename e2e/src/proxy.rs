@@ -103,6 +103,16 @@ impl Proxy {
         self.child.id()
     }
 
+    /// The most memory that it had resident so far, in bytes.
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub fn peak_memory(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).context("read its status")?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
+        Ok(peak.context("the kernel does not tell the peak")?.parse::<u64>()? << 10)
+    }
+
     /// Waits until its log holds a text.
     ///
     /// # Errors

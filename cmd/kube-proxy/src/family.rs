@@ -260,6 +260,7 @@ fn failure(error: &TablesError) -> Failure {
     | TablesError::Refused { command, .. }
     | TablesError::Interrupted { command, .. }
     | TablesError::Missing { command, .. }
+    | TablesError::Astray { command, .. }
     | TablesError::Unreadable { command, .. }) = error;
     if command.contains("-restore") { Failure::Restore } else { Failure::Look }
 }

@@ -137,6 +137,10 @@ impl<T: Tables> Tables for Timed<'_, T> {
         result
     }
 
+    fn examine(&mut self) -> Result<(), TablesError> {
+        self.tables.examine()
+    }
+
     fn lock_wait(&self) -> Duration {
         self.tables.lock_wait()
     }

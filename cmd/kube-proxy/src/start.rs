@@ -190,7 +190,10 @@ fn is_clear_no(error: &TablesError) -> bool {
     match error {
         TablesError::Missing { source, .. } => source.kind() == io::ErrorKind::NotFound,
         TablesError::Refused { text, .. } => UNSUPPORTED.iter().any(|words| text.contains(words)),
-        TablesError::Busy { .. } | TablesError::Interrupted { .. } | TablesError::Unreadable { .. } => false,
+        TablesError::Busy { .. }
+        | TablesError::Interrupted { .. }
+        | TablesError::Astray { .. }
+        | TablesError::Unreadable { .. } => false,
     }
 }
 

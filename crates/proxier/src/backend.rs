@@ -11,7 +11,7 @@ mod probe;
 mod tests;
 
 use std::fmt;
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, Read};
 use std::str::FromStr;
 
 use crate::family::Family;
@@ -22,6 +22,9 @@ pub use probe::select;
 
 /// Chains that the kubelet makes with the iptables of the node.
 const HINTS: [&str; 2] = ["KUBE-IPTABLES-HINT", "KUBE-KUBELET-CANARY"];
+
+/// The longest line of a save that is read at once, in bytes.
+const LONGEST: u64 = 1 << 16;
 
 /// What in the kernel iptables writes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,14 +166,18 @@ impl Content {
     ///
     /// # Errors
     /// It cannot be read so far.
-    pub fn read(&mut self, save: impl BufRead, enough: usize) -> io::Result<()> {
-        for line in save.split(b'\n') {
-            let line = line?;
-            self.is_hinted |= HINTS.iter().any(|hint| is_declared(hint, &line));
-            self.rules += usize::from(line.starts_with(b"-"));
-            if self.is_hinted || self.rules >= enough {
+    pub fn read(&mut self, mut save: impl BufRead, enough: usize) -> io::Result<()> {
+        let (mut piece, mut begins_line) = (Vec::new(), true);
+        while !self.is_hinted && self.rules < enough {
+            piece.clear();
+            if save.by_ref().take(LONGEST).read_until(b'\n', &mut piece)? == 0 {
                 break;
             }
+            if begins_line {
+                self.is_hinted = HINTS.iter().any(|hint| is_declared(hint, &piece));
+                self.rules += usize::from(piece.starts_with(b"-"));
+            }
+            begins_line = piece.ends_with(b"\n");
         }
         Ok(())
     }

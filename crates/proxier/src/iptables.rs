@@ -4,15 +4,17 @@
 #![expect(clippy::disallowed_methods, reason = "the one place that runs the iptables tools")]
 
 pub(crate) mod child;
+mod generation;
 mod lock;
 mod look;
+pub(crate) mod said;
 mod verdict;
 mod writers;
 
 use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Seek, Write};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -29,7 +31,7 @@ use crate::version::{Features, Version};
 
 use child::{NoOutput, within};
 use look::Ahead;
-pub(crate) use verdict::failure;
+pub(crate) use verdict::{ended, failure};
 use writers::Writers;
 
 /// Exit status of iptables for "there is no such chain or rule", and of `-N` for "exists already".
@@ -43,6 +45,9 @@ const LOOK_LIMIT: Duration = Duration::from_secs(30);
 const RESTORE_LIMIT: Duration = Duration::from_secs(60);
 /// How much longer it may take for each megabyte of input. 10,000 Services are 24 megabytes, and take 5 s.
 const RESTORE_LIMIT_PER_MEGABYTE: Duration = Duration::from_secs(10);
+
+/// What is said of a tool that ends well and does nothing.
+const NOTHING_WRITTEN: &str = "ended as if all had gone well, but nothing was written to nf_tables";
 
 /// The iptables tools of one family, as found in `PATH`.
 pub struct Iptables {
@@ -78,7 +83,7 @@ impl Iptables {
 
     /// What in the kernel the tool writes to: `nf_tables` or `legacy`. Versions that do not tell know only the latter.
     pub fn backend(&self) -> &str {
-        self.version.as_ref().map_or("unknown", |version| version.backend.as_deref().unwrap_or("legacy"))
+        self.version.as_ref().map_or("unknown", Version::backend)
     }
 
     /// What this version can do.
@@ -95,7 +100,7 @@ impl Iptables {
     /// The command, and what it printed of a table.
     pub(crate) fn save(&self, table: Table) -> Result<(String, File), TablesError> {
         let command = format!("{} -t {table}", self.programs.save);
-        let save = look::save(self.programs.save, vec!["-t", table.name()], |_| {})?;
+        let save = look::table(self.programs.save, table.name())?;
         Ok((command, save))
     }
 
@@ -110,11 +115,11 @@ impl Iptables {
         let (announce, started) = mpsc::channel();
         let run = move || {
             let mut restore = Command::new(program);
-            restore.args(&arguments).stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
-            let child = restore.spawn()?;
-            // Nobody listens any more if it took too long.
-            let _unheard = announce.send(child.id());
-            child.wait_with_output()
+            restore.args(&arguments).stdin(stdin);
+            said::everything(restore, |process| {
+                // Nobody listens any more if it took too long.
+                let _unheard = announce.send(process);
+            })
         };
         let limit = restore_limit(input);
         let result = self.in_turn(limit, run);
@@ -142,6 +147,14 @@ impl Iptables {
         }
     }
 
+    /// How often anything of nf_tables was changed; absent where these tables are of the other variant.
+    fn generation(&self) -> Option<u32> {
+        match self.layout() {
+            Layout::Blocks => generation::current().ok(),
+            Layout::Single => None,
+        }
+    }
+
     fn insert(&self, jump: &Jump) -> Result<(), TablesError> {
         let insert = format!("-I {}{}", jump.from, text(&jump.rule));
         let output = self.run(jump.table, &insert)?;
@@ -164,10 +177,10 @@ impl Iptables {
     }
 
     /// Runs a tool that takes turns with others; only those of the legacy variant have a lock for that.
-    fn in_turn(
+    fn in_turn<E: Into<NoOutput> + 'static>(
         &self,
         limit: Duration,
-        work: impl FnOnce() -> io::Result<Output> + Send + 'static,
+        work: impl FnOnce() -> Result<Output, E> + Send + 'static,
     ) -> Result<Output, NoOutput> {
         match self.layout() {
             Layout::Single => lock::within(limit, &self.waited, work),
@@ -216,7 +229,26 @@ impl Tables for Iptables {
     }
 
     fn restore(&mut self, input: &[u8]) -> Result<(), TablesError> {
-        self.feed(input, &[])
+        let before = if generation::must_change(input) { self.generation() } else { None };
+        self.feed(input, &[])?;
+        match before {
+            Some(before) if self.generation() == Some(before) => {
+                let (command, text) = (self.programs.restore.to_owned(), NOTHING_WRITTEN.to_owned());
+                Err(TablesError::Astray { command, text })
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn examine(&mut self) -> Result<(), TablesError> {
+        let command = self.programs.restore;
+        let Some(version) = version_of(command) else { return Ok(()) };
+        let (wanted, found) = (self.backend(), version.backend());
+        if wanted == found {
+            return Ok(());
+        }
+        let text = format!("writes to {found}, but {} reads {wanted}", self.programs.rules);
+        Err(TablesError::Astray { command: command.to_owned(), text })
     }
 
     fn test(&mut self, input: &[u8]) -> Result<(), TablesError> {
@@ -258,7 +290,7 @@ impl Tables for Iptables {
 }
 
 fn version_of(program: &'static str) -> Option<Version> {
-    let asked = within(LOOK_LIMIT, move || Command::new(program).arg("--version").output());
+    let asked = within(LOOK_LIMIT, move || said::answer(Command::new(program).arg("--version")));
     Version::parse(&String::from_utf8_lossy(&asked.ok()?.stdout))
 }
 
@@ -268,26 +300,6 @@ fn in_memory(name: &str, content: &[u8]) -> io::Result<File> {
     file.write_all(content)?;
     file.rewind()?;
     Ok(file)
-}
-
-/// The output of a tool that was given a time.
-pub(crate) fn ended(
-    command: &str,
-    limit: Duration,
-    result: Result<Output, NoOutput>,
-) -> Result<Output, TablesError> {
-    let command = command.to_owned();
-    result.map_err(|why| match why {
-        NoOutput::Io(source) => TablesError::Missing { command, source },
-        NoOutput::Overdue => {
-            let text = format!("did not end within {} s, and was killed", limit.as_secs());
-            TablesError::Interrupted { command, text }
-        }
-        NoOutput::Stopped => {
-            let text = "printed more than any rules take, and was killed".to_owned();
-            TablesError::Interrupted { command, text }
-        }
-    })
 }
 
 /// How long iptables-restore may take.

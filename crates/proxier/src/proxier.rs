@@ -2,8 +2,10 @@
 //!
 //! Knows nothing of when a step is due: that is the daemon's loop.
 
+mod alike;
 mod decided;
 mod quarantine;
+mod sieve;
 mod sift;
 
 use std::collections::BTreeSet;

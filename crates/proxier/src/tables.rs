@@ -36,6 +36,12 @@ pub trait Tables {
     /// after an error some tables may have been applied.
     fn restore(&mut self, input: &[u8]) -> Result<(), TablesError>;
 
+    /// Something was refused: looks whether the tools could be the reason, before others are blamed. Tables without
+    /// tools have nothing to look at.
+    fn examine(&mut self) -> Result<(), TablesError> {
+        Ok(())
+    }
+
     /// A restore comes next, unless its input is found wanting before. Who keeps no count of them need not listen.
     fn attempt(&mut self, _attempt: &Attempt) {}
 
@@ -106,6 +112,14 @@ pub enum TablesError {
         command: String,
         /// Why it cannot.
         source: io::Error,
+    },
+    /// The tool does as if it worked, but not on these tables: it does nothing, or writes to others; try again.
+    #[error("{command}: {text}")]
+    Astray {
+        /// What was run.
+        command: String,
+        /// What it does.
+        text: String,
     },
     /// What iptables-save printed is no save, or was cut short.
     #[error("{command}: {source}")]

@@ -21,6 +21,11 @@ impl Version {
         Some(Self { numbers, backend })
     }
 
+    /// What in the kernel the tool writes to. Versions that do not tell know only `legacy`.
+    pub fn backend(&self) -> &str {
+        self.backend.as_deref().unwrap_or("legacy")
+    }
+
     fn is_at_least(&self, numbers: [u32; 3]) -> bool {
         self.numbers.as_slice() >= numbers.as_slice()
     }

@@ -47,6 +47,7 @@ fn run() -> Result<ExitCode> {
         "say" => return say(text),
         "cut" => return cut(&real, &arguments, text.parse()?),
         "stop" => return stop_after(&real, &arguments, text.parse()?),
+        "flood" => return flood(),
         "refuse" => return refuse(&real, &arguments, text),
         other => anyhow::bail!("no such mode: {other}"),
     }
@@ -76,6 +77,14 @@ fn say(text: &str) -> Result<ExitCode> {
     let (status, words) = text.split_once(' ').context("a status and words")?;
     eprintln!("{words}");
     Ok(ExitCode::from(status.parse::<u8>()?))
+}
+
+/// Talks until nobody listens any more.
+fn flood() -> Result<ExitCode> {
+    let words = "faulty: too much to say\n".repeat(1000);
+    loop {
+        io::stderr().write_all(words.as_bytes())?;
+    }
 }
 
 /// Prints so many percent of what the real tool prints, and says that all went well.

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::family::Family;
 use crate::iptables::child::{NoOutput, within};
+use crate::iptables::said;
 use crate::version::Version;
 
 /// How long a program may take.
@@ -39,7 +40,7 @@ pub fn select(wanted: Wanted) -> Result<Selection, NoPrograms> {
 fn installed() -> Installed {
     let version = |suite: Suite| {
         let program = suite.programs(Family::V4).rules;
-        let output = asked(move || Command::new(program).arg("--version").output()).ok()?;
+        let output = asked(move || said::answer(Command::new(program).arg("--version"))).ok()?;
         Version::parse(&String::from_utf8_lossy(&output.stdout))
     };
     Installed {
@@ -50,8 +51,8 @@ fn installed() -> Installed {
 }
 
 /// The answer to a question. A program that is not there gives none; another one that fails may do better next time.
-fn asked<T: Send + 'static>(
-    question: impl FnOnce() -> io::Result<T> + Clone + Send + 'static,
+fn asked<T: Send + 'static, E: Into<NoOutput> + 'static>(
+    question: impl FnOnce() -> Result<T, E> + Clone + Send + 'static,
 ) -> Result<T, NoOutput> {
     let mut answer = within(LIMIT, question.clone());
     for _ in 1..QUESTIONS {

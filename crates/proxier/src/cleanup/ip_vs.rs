@@ -6,8 +6,10 @@
 use std::fs;
 use std::io;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use crate::iptables::failure;
+use crate::iptables::child::within;
+use crate::iptables::{ended, failure, said};
 use crate::netlink;
 use crate::tables::TablesError;
 
@@ -56,6 +58,9 @@ const FAMILY_ID: u16 = 1;
 const FAMILY_NAME: u16 = 2;
 /// `IPVS_CMD_FLUSH`
 const FLUSH: u8 = 17;
+
+/// How long ipset may take.
+const LIMIT: Duration = Duration::from_secs(30);
 
 /// What ipset says of a set that is not there.
 const NO_SET: &str = "does not exist";
@@ -125,13 +130,15 @@ fn delete_link(name: &str) -> io::Result<()> {
 
 fn destroy_set(set: &str) -> Result<(), TablesError> {
     let command = format!("ipset destroy {set}");
-    match Command::new("ipset").args(["destroy", set]).output() {
+    let mut ipset = Command::new("ipset");
+    ipset.args(["destroy", set]);
+    match ended(&command, LIMIT, within(LIMIT, move || said::everything(ipset, |_| ()))) {
         Ok(output) if output.status.success() => Ok(()),
-        Ok(output) if String::from_utf8_lossy(&output.stderr).contains(NO_SET) => Ok(()),
+        Ok(output) if String::from_utf8_lossy(&output.stdout).contains(NO_SET) => Ok(()),
         Ok(output) => Err(failure(&command, &output, &[])),
         // Whoever made sets had the tool.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(source) => Err(TablesError::Missing { command, source }),
+        Err(TablesError::Missing { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::family::Family;
 use crate::iptables::child::within;
-use crate::iptables::{ended, failure};
+use crate::iptables::{ended, failure, said};
 use crate::tables::TablesError;
 
 /// How long nft may take.
@@ -46,7 +46,9 @@ fn nft(arguments: &[&str]) -> Result<Option<Output>, TablesError> {
     let mut tries = 1;
     loop {
         let arguments: Vec<_> = arguments.iter().map(ToString::to_string).collect();
-        let result = within(LIMIT, move || Command::new("nft").args(arguments).output());
+        let mut nft = Command::new("nft");
+        nft.args(arguments);
+        let result = within(LIMIT, move || said::everything(nft, |_| ()));
         match ended(&command, LIMIT, result) {
             Ok(output) => return Ok(Some(output)),
             Err(TablesError::Missing { source, .. }) if source.kind() == io::ErrorKind::NotFound => {

@@ -13,8 +13,13 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::gettid;
 
+use super::said::MOST;
+
 /// How long a process may take to die. One that waits inside the kernel dies only when that lets it go.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// How often there is a look at what a process has printed.
+pub(super) const STEP: Duration = Duration::from_millis(10);
 
 /// Why there is no output.
 #[derive(Debug)]
@@ -23,26 +28,33 @@ pub(crate) enum NoOutput {
     Io(io::Error),
     /// It did not end in time, and was killed.
     Overdue,
-    /// Whoever watched it had enough, and it was killed.
+    /// It printed too much, and was killed.
     Stopped,
 }
 
-/// Runs `work`, which starts one process and waits for it, and kills that process at the limit.
+impl From<io::Error> for NoOutput {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// Runs `work`, which starts one process and waits for it, and kills that process at the limit, or when it prints
+/// without end.
 ///
 /// The work has a thread of its own: the processes that are to be killed are the children of that thread.
-pub(crate) fn within<T: Send + 'static>(
+pub(crate) fn within<T: Send + 'static, E: Into<NoOutput> + 'static>(
     limit: Duration,
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> Result<T, NoOutput> {
-    observed(limit, limit, work, |_| ControlFlow::Continue(()))
+    observed(limit, STEP, work, listen)
 }
 
 /// The same, and has a look at the thread that the process is a child of after each `step` that it takes; the look may
 /// put an end to it.
-pub(super) fn observed<T: Send + 'static>(
+pub(super) fn observed<T: Send + 'static, E: Into<NoOutput> + 'static>(
     limit: Duration,
     step: Duration,
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
     mut look: impl FnMut(Pid) -> ControlFlow<()>,
 ) -> Result<T, NoOutput> {
     let deadline = Instant::now() + limit;
@@ -51,7 +63,7 @@ pub(super) fn observed<T: Send + 'static>(
     let run = move || {
         // Nobody waits any more if the process outlived the signal.
         let _named = name.send(gettid());
-        let _ended = sender.send(work());
+        let _ended = sender.send(work().map_err(Into::into));
     };
     thread::Builder::new().name("tool".to_owned()).spawn(run).map_err(NoOutput::Io)?;
     let thread = named.recv().map_err(|_| panicked())?;
@@ -59,7 +71,7 @@ pub(super) fn observed<T: Send + 'static>(
         // What a look takes counts as well.
         let left = deadline.saturating_duration_since(Instant::now());
         match ended.recv_timeout(step.min(left)) {
-            Ok(output) => return output.map_err(NoOutput::Io),
+            Ok(result) => return result,
             Err(RecvTimeoutError::Disconnected) => return Err(panicked()),
             Err(RecvTimeoutError::Timeout) if left <= step => break NoOutput::Overdue,
             Err(RecvTimeoutError::Timeout) if look(thread).is_break() => break NoOutput::Stopped,
@@ -76,7 +88,7 @@ fn panicked() -> NoOutput {
 }
 
 /// Dead processes leave the process table only when their thread has waited for them.
-fn await_death<T>(ended: &Receiver<io::Result<T>>) {
+fn await_death<T>(ended: &Receiver<Result<T, NoOutput>>) {
     let _late = ended.recv_timeout(GRACE);
 }
 
@@ -92,6 +104,19 @@ pub(super) fn children(thread: Pid) -> Vec<Pid> {
     let path = format!("/proc/self/task/{}/children", thread.as_raw_nonzero());
     let children = fs::read_to_string(path).unwrap_or_default();
     children.split_ascii_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect()
+}
+
+/// Puts an end to who prints without end. Those who keep all that a process prints have no limit of their own.
+pub(super) fn listen(thread: Pid) -> ControlFlow<()> {
+    let printed: usize = children(thread).into_iter().map(printed).sum();
+    if printed > MOST { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+}
+
+/// How many bytes a process has written, to wherever; zero where the kernel does not count them.
+fn printed(process: Pid) -> usize {
+    let counts = fs::read_to_string(format!("/proc/{}/io", process.as_raw_nonzero())).unwrap_or_default();
+    let written = counts.lines().find_map(|line| line.strip_prefix("wchar: "));
+    written.and_then(|bytes| bytes.parse().ok()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -144,6 +169,13 @@ mod tests {
         let look = |_| ControlFlow::Break(());
         let stopped = observed(Duration::from_secs(1000), Duration::from_millis(10), hanging, look);
         assert!(matches!(stopped, Err(NoOutput::Stopped)));
+    }
+
+    /// Also where all that it prints is kept.
+    #[test]
+    fn what_prints_without_end_is_killed() {
+        let flood = within(Duration::from_secs(1000), || Command::new("yes").output());
+        assert!(matches!(flood, Err(NoOutput::Stopped)), "{:?}", flood.map(|output| output.status));
     }
 
     #[test]

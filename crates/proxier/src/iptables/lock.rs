@@ -4,28 +4,24 @@
 
 use std::cell::Cell;
 use std::fs;
-use std::io;
-use std::ops::ControlFlow;
 use std::process::Output;
 use std::time::Duration;
 
 use nix::libc::SYS_flock;
 use rustix::process::Pid;
 
-use super::child::{NoOutput, children, observed};
+use super::child::{NoOutput, STEP, children, listen, observed};
 
-/// How often a tool is looked at, and so how exact the time is.
-const STEP: Duration = Duration::from_millis(10);
-
-/// As [`super::child::within`]; adds to `waited` for how long the process had to wait for a lock.
-pub(super) fn within(
+/// As [`super::child::within`]; adds to `waited` for how long the process had to wait for a lock, as exactly as it is
+/// looked at.
+pub(super) fn within<E: Into<NoOutput> + 'static>(
     limit: Duration,
     waited: &Cell<Duration>,
-    work: impl FnOnce() -> io::Result<Output> + Send + 'static,
+    work: impl FnOnce() -> Result<Output, E> + Send + 'static,
 ) -> Result<Output, NoOutput> {
     observed(limit, STEP, work, |thread| {
         look(thread, waited);
-        ControlFlow::Continue(())
+        listen(thread)
     })
 }
 
@@ -57,6 +53,7 @@ fn is_wait_for_lock(wchan: &str) -> bool {
 #[expect(clippy::disallowed_methods, reason = "a test of processes starts one and waits for it")]
 mod tests {
     use std::fs::File;
+    use std::ops::ControlFlow;
     use std::process::Command;
 
     use rustix::fs::{FlockOperation, flock};

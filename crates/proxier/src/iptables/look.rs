@@ -7,13 +7,14 @@ use std::fs::File;
 use std::io::Seek;
 use std::ops::ControlFlow;
 use std::os::unix::fs::FileExt;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::child::observed;
-use super::verdict::failure;
-use super::{ended, in_memory, version_of};
+use super::said::until_end;
+use super::verdict::{ended, failure};
+use super::{in_memory, version_of};
 use crate::backend::Programs;
 use crate::plan::{Found, Intake, Unreadable};
 use crate::tables::TablesError;
@@ -24,7 +25,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// How often there is a look at what it has printed so far.
 const STEP: Duration = Duration::from_millis(5);
 /// How much it may print, in bytes. 10,000 Services are 24 megabytes.
-const MOST: u64 = 1 << 30;
+const MOST: u64 = 512 << 20;
 /// How much of that is read at once, in bytes.
 const PIECE: usize = 1 << 16;
 /// Rules that were read longer ago are read again.
@@ -56,6 +57,11 @@ impl Ahead {
     }
 }
 
+/// What the tool prints of one table.
+pub(super) fn table(program: &'static str, table: &'static str) -> Result<File, TablesError> {
+    save(program, vec!["-t", table], MOST, |_, _| ControlFlow::Continue(()))
+}
+
 /// Asks for the version, and reads back all rules. The nf_tables variant fetches all tables even for one, so they are
 /// asked for together.
 pub(super) fn see(programs: Programs) -> Result<Seen, TablesError> {
@@ -63,29 +69,31 @@ pub(super) fn see(programs: Programs) -> Result<Seen, TablesError> {
     let mut intake = Ok(Intake::default());
     let mut position = 0;
     let mut buffer = vec![0; PIECE];
-    let mut read = |save: &File| {
+    // What is no save will not become one.
+    let mut read = |save: &File, printed| {
         if let Ok(so_far) = &mut intake
-            && let Err(error) = take_in(so_far, save, &mut position, &mut buffer)
+            && let Err(error) = take_in(so_far, save, &mut position, printed, &mut buffer)
         {
             intake = Err(error);
         }
+        if intake.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     };
-    let save = save(programs.save, Vec::new(), &mut read)?;
-    read(&save);
-    let found = intake.and_then(Intake::finish);
-    let found =
-        found.map_err(|source| TablesError::Unreadable { command: programs.save.to_owned(), source })?;
-    Ok(Seen { version, found })
+    let saved = save(programs.save, Vec::new(), MOST, &mut read).map(|save| read(&save, MOST));
+    let unreadable = |source| TablesError::Unreadable { command: programs.save.to_owned(), source };
+    let intake = intake.map_err(unreadable)?;
+    let _read_to_the_end = saved?;
+    Ok(Seen { version, found: intake.finish().map_err(unreadable)? })
 }
 
-/// Takes in all that was printed since the last time.
+/// Takes in what was printed since the last time, and so much in all at most.
 fn take_in(
     intake: &mut Intake,
     save: &File,
     position: &mut u64,
+    printed: u64,
     buffer: &mut [u8],
 ) -> Result<(), Unreadable> {
-    loop {
+    while *position < printed {
         match save.read_at(buffer, *position)? {
             0 => return Ok(()),
             length => {
@@ -94,24 +102,31 @@ fn take_in(
             }
         }
     }
+    Ok(())
 }
 
-/// What the tool printed. Meanwhile `watch` is shown it again and again.
+/// What the tool printed, unless that is more than `most` bytes. Meanwhile `watch` is shown it again and again, with how
+/// much it is; it may put an end to it.
 ///
 /// It prints line by line: through a pipe, each line would wake its reader.
-pub(super) fn save(
+fn save(
     program: &'static str,
     arguments: Vec<&'static str>,
-    mut watch: impl FnMut(&File),
+    most: u64,
+    mut watch: impl FnMut(&File, u64) -> ControlFlow<()>,
 ) -> Result<File, TablesError> {
     let command = [&[program], arguments.as_slice()].concat().join(" ");
     let made = in_memory("iptables-save", &[]).and_then(|save| Ok((save.try_clone()?, save)));
     let (out, mut save) = made.map_err(|source| TablesError::Missing { command: command.clone(), source })?;
-    let run = move || Command::new(program).args(&arguments).stdout(out).output();
-    let look = |_| {
-        watch(&save);
-        let is_too_much = save.metadata().is_ok_and(|save| save.len() > MOST);
-        if is_too_much { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    let run = move || {
+        let mut child = Command::new(program).args(&arguments).stdout(out).stderr(Stdio::piped()).spawn()?;
+        let words = child.stderr.take().expect("standard error is piped");
+        until_end(child, words)
+    };
+    // Whoever reads may be slower than whoever prints.
+    let look = |_| match save.metadata().map_or(0, |save| save.len()) {
+        printed if printed > most => ControlFlow::Break(()),
+        printed => watch(&save, printed),
     };
     let output = ended(&command, LIMIT, observed(LIMIT, STEP, run, look))?;
     if !output.status.success() {
@@ -119,4 +134,35 @@ pub(super) fn save(
     }
     save.rewind().map_err(|source| TablesError::Unreadable { command, source: source.into() })?;
     Ok(save)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FAKE: Programs = Programs { rules: "true", save: "yes", restore: "true" };
+
+    /// Nobody waits for it to end.
+    #[test]
+    fn what_is_no_save_is_not_read_to_its_end() {
+        let seen = see(FAKE).map(|_| ());
+        assert!(matches!(seen, Err(TablesError::Unreadable { .. })), "{seen:?}");
+    }
+
+    #[test]
+    fn who_prints_faster_than_others_read_is_stopped() {
+        let (mut read, mut looks) = (0, 0);
+        let watch = |save: &File, printed: u64| {
+            looks += 1;
+            let (mut intake, some) = (Intake::default(), printed.min(read + 12));
+            take_in(&mut intake, save, &mut read, some, &mut [0; 12]).unwrap();
+            ControlFlow::Continue(())
+        };
+        let flood = save("yes", vec!["# a comment"], 16 << 20, watch).map(|_| ());
+        assert!(
+            matches!(&flood, Err(TablesError::Interrupted { text, .. }) if text.contains("without end")),
+            "{flood:?}"
+        );
+        assert!(read <= 12 * looks, "{read} bytes in {looks} looks");
+    }
 }

@@ -4,7 +4,9 @@
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Output};
+use std::time::Duration;
 
+use super::child::NoOutput;
 use crate::refusal::{line_number, lines_around};
 use crate::tables::TablesError;
 
@@ -21,6 +23,26 @@ const NOT_NOW: [&str; 6] = [
 const CRASHES: [i32; 6] = [4, 6, 7, 8, 11, 31];
 /// How much of what a tool says is repeated, in characters.
 const LONGEST_TEXT: usize = 2000;
+
+/// The output of a tool that was given a time.
+pub(crate) fn ended(
+    command: &str,
+    limit: Duration,
+    result: Result<Output, NoOutput>,
+) -> Result<Output, TablesError> {
+    let command = command.to_owned();
+    result.map_err(|why| match why {
+        NoOutput::Io(source) => TablesError::Missing { command, source },
+        NoOutput::Overdue => {
+            let text = format!("did not end within {} s, and was killed", limit.as_secs());
+            TablesError::Interrupted { command, text }
+        }
+        NoOutput::Stopped => {
+            let text = "printed without end, and was killed".to_owned();
+            TablesError::Interrupted { command, text }
+        }
+    })
+}
 
 /// The error of a tool that ended badly.
 pub(crate) fn failure(command: &str, output: &Output, input: &[u8]) -> TablesError {
@@ -62,7 +84,9 @@ mod tests {
             TablesError::Interrupted { .. } => "interrupted".to_owned(),
             TablesError::Refused { line: Some(line), .. } => format!("refused at {line}"),
             TablesError::Refused { line: None, .. } => "refused".to_owned(),
-            TablesError::Missing { .. } | TablesError::Unreadable { .. } => "neither".to_owned(),
+            TablesError::Missing { .. } | TablesError::Unreadable { .. } | TablesError::Astray { .. } => {
+                "neither".to_owned()
+            }
         };
         assert_eq!(found, expected, "{stderr}");
     }

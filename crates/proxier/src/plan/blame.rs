@@ -33,11 +33,11 @@ pub enum Blame {
 impl Transaction {
     /// Who may be the reason for the refusal of a line, counted from 1, or of an unknown one.
     pub fn blame(&self, applied: &Applied, line: Option<usize>) -> Blame {
-        let owners = Owners::of(self, applied);
         let all: Vec<_> = lines(&self.input).collect();
         let Some(refused) = line.and_then(|number| all.get(number.checked_sub(1)?)) else {
-            return Blame::AnyOf(owners.suspects(&all));
+            return Blame::AnyOf(self.suspects(applied));
         };
+        let owners = Owners::of(self, applied);
         let before = &all[..line.expect("a line was found")];
         let begin = before.iter().rposition(|line| line.starts_with(b"*")).unwrap_or_default();
         if refused.starts_with(b"COMMIT") {
@@ -47,6 +47,11 @@ impl Transaction {
             Some(suspect) => Blame::One(suspect),
             None => Blame::Nobody,
         }
+    }
+
+    /// Who has lines in it.
+    pub fn suspects(&self, applied: &Applied) -> BTreeSet<Suspect> {
+        Owners::of(self, applied).suspects(&lines(&self.input).collect::<Vec<_>>())
     }
 
     /// The first rule that a service port or chain contributes; empty if it contributes none.

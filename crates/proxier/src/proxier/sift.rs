@@ -5,9 +5,6 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use informer::object::NamespacedName;
-
-use crate::chain::ChainName;
 use crate::loss::Loss;
 use crate::option::Host;
 use crate::plan::{Applied, Blame, Counts, Fate, Installed, Suspect, Transaction};
@@ -16,7 +13,7 @@ use crate::service::ServicePortName;
 use crate::tables::{Tables, TablesError};
 use crate::world::Dirty;
 
-use super::decided::Decided;
+use super::sieve::{Refused, Sieve};
 use super::{Left, Proxier, Surroundings};
 
 /// How many transactions may be refused in one sync. Fifty culprits among a thousand service ports take three
@@ -47,41 +44,9 @@ pub(super) struct Sifted {
     pub(super) written: Counts,
 }
 
-/// A sync between two transactions.
-struct Sieve {
-    now: Instant,
-    /// Absent if it has to be looked up.
-    applied: Option<Applied>,
-    /// What was there before the first transaction that left traces.
-    before: Option<Applied>,
-    /// What has to be there after a refused transaction that left traces, if nobody else changed the tables.
-    untouched: Option<Installed>,
-    dirty: Dirty,
-    /// Left out for now; each group may hold culprits.
-    waiting: Vec<BTreeSet<Suspect>>,
-    /// What the current transaction adds to what is applied already; absent for all.
-    group: Option<BTreeSet<Suspect>>,
-    /// Whether everything was looked up in this sync. If not, a refusal may mean no more than that somebody else changed
-    /// the tables.
-    is_verified: bool,
-    /// Whether the tool refused a transaction without naming a line.
-    is_speechless: bool,
-    refusals: usize,
-    decided: Decided,
-    result: Sifted,
-}
-
 enum Outcome {
     Accepted(Installed),
     Refused(Refused),
-}
-
-struct Refused {
-    blame: Blame,
-    words: String,
-    /// A line of the culprit, if there is only one suspect.
-    rule: String,
-    error: TablesError,
 }
 
 impl Proxier {
@@ -99,7 +64,13 @@ impl Proxier {
         dirty: Dirty,
     ) -> Result<(Installed, Sifted), TablesError> {
         let mut sieve = Sieve::new(applied, dirty, now);
+        let before = self.quarantine.clone();
         let installed = self.apply_groups(tables, surroundings, &mut sieve);
+        if sieve.alike.are_nearly_all() {
+            self.quarantine = before;
+            self.quarantine.accepted(&sieve.decided.accepted.iter().cloned().collect());
+            sieve.decided.refused.clear();
+        }
         self.untold.add(sieve.decided);
         Ok((installed?, sieve.result))
     }
@@ -144,6 +115,7 @@ impl Proxier {
             Ok(()) => {
                 sieve.result.rendered += transaction.rendered().len();
                 sieve.result.written += transaction.counts;
+                sieve.alike.accepted(transaction.rendered());
                 sieve.decided.accepted.extend(self.quarantine.accepted(transaction.rendered()));
                 return Ok(Outcome::Accepted(applied.commit(transaction)));
             }
@@ -161,8 +133,9 @@ impl Proxier {
             (_, _, Some(suspect)) => transaction.first_line_of(suspect, &applied),
             _ => String::new(),
         };
+        let suspects = if sieve.alike.is_near() { transaction.suspects(&applied) } else { BTreeSet::new() };
         sieve.refused_on(applied, &transaction, is_changed);
-        Ok(Outcome::Refused(Refused { blame, words: text.clone(), rule, error }))
+        Ok(Outcome::Refused(Refused { blame, words: text.clone(), rule, suspects, error }))
     }
 
     fn transaction(&self, applied: &Applied, surroundings: &Surroundings, sieve: &Sieve) -> Transaction {
@@ -188,6 +161,9 @@ impl Proxier {
         if is_first && self.was_changed(tables, sieve, |_| true)? {
             return Ok(());
         }
+        if sieve.refusals == 0 {
+            tables.examine()?;
+        }
         sieve.refusals += 1;
         if sieve.refusals > MOST_REFUSALS || sieve.decided.refused.len() >= MOST_CULPRITS {
             return Err(refused.error);
@@ -205,7 +181,11 @@ impl Proxier {
                     group.remove(&culprit);
                     group
                 });
-                self.hold(surroundings, sieve, &culprit, refused)
+                if !self.hold(surroundings, sieve, &culprit, &refused) {
+                    return Err(refused.error);
+                }
+                sieve.try_others(refused.suspects, self.world.services().map(|(_, ports)| ports.len()).sum());
+                if sieve.alike.are_nearly_all() { Err(alike(refused.error)) } else { Ok(()) }
             }
             (None, Some(group)) if !group.is_empty() => {
                 let half = group.len() / 2;
@@ -239,109 +219,35 @@ impl Proxier {
         Ok(was_changed)
     }
 
+    /// Leaves it out from here on; false if there is nothing more of it to leave out.
     fn hold(
         &mut self,
         surroundings: &Surroundings,
         sieve: &mut Sieve,
         culprit: &Suspect,
-        refused: Refused,
-    ) -> Result<(), TablesError> {
+        refused: &Refused,
+    ) -> bool {
         let rendered = match culprit {
             Suspect::Port(name) => self.render(name, surroundings.host),
             Suspect::Chain(_) => None,
         };
         let next_try = self.quarantine.hold(culprit, rendered.as_ref(), sieve.now);
-        let next_try = next_try.ok_or(refused.error)?;
+        let Some(next_try) = next_try else { return false };
         let refusals = &mut sieve.decided.refused;
         if refusals.iter().all(|refusal| refusal.suspect != *culprit) {
-            refusals.push(Refusal {
-                suspect: culprit.clone(),
-                rule: refused.rule,
-                words: refused.words,
-                next_try,
-            });
+            let Refused { rule, words, .. } = refused;
+            if let Suspect::Port(name) = culprit {
+                sieve.alike.refused(name, words);
+            }
+            let (rule, words) = (rule.clone(), words.clone());
+            refusals.push(Refusal { suspect: culprit.clone(), rule, words, next_try });
         }
-        Ok(())
+        true
     }
 
     fn render(&self, name: &ServicePortName, host: &Host) -> Option<RenderedPort> {
         let context = Context::of(&self.world, &self.options, host);
         render::service(&self.world, &name.service, &context).into_iter().find(|port| port.name == *name)
-    }
-}
-
-impl Sieve {
-    fn new(applied: Applied, dirty: Dirty, now: Instant) -> Self {
-        Self {
-            now,
-            is_verified: matches!(applied, Applied::Found(_)),
-            applied: Some(applied),
-            before: None,
-            untouched: None,
-            dirty,
-            waiting: Vec::new(),
-            group: None,
-            is_speechless: false,
-            refusals: 0,
-            decided: Decided::default(),
-            result: Sifted::default(),
-        }
-    }
-
-    /// Takes the next group, if there is one. All that is not waiting is applied.
-    fn next_group(&mut self) -> bool {
-        self.group = self.waiting.pop();
-        self.dirty = Dirty::Services(self.group.iter().flatten().filter_map(service).collect());
-        self.group.is_some()
-    }
-
-    /// The next transaction is to show that without the suspects all goes well.
-    fn set_aside(&mut self, refused: Refused) -> Result<(), TablesError> {
-        let Blame::AnyOf(suspects) = refused.blame else { return Err(refused.error) };
-        let news: BTreeSet<_> = suspects.into_iter().filter(|suspect| !self.is_waiting(suspect)).collect();
-        if news.is_empty() {
-            return Err(refused.error);
-        }
-        self.waiting.push(news);
-        self.group = Some(BTreeSet::new());
-        Ok(())
-    }
-
-    /// A transaction against this was refused.
-    fn refused_on(&mut self, applied: Applied, transaction: &Transaction, is_changed: bool) {
-        if is_changed {
-            self.untouched = match &applied {
-                Applied::Known(installed) => Some(installed.untouched_by(transaction)),
-                Applied::Found(_) => None,
-            };
-            self.before.get_or_insert(applied);
-        } else {
-            self.applied = Some(applied);
-        }
-    }
-
-    /// What the transaction that was refused last took for granted, as far as it has to be there all the same.
-    fn assumed(&self) -> Option<&Installed> {
-        match &self.applied {
-            Some(Applied::Known(installed)) => Some(installed),
-            Some(Applied::Found(_)) => None,
-            None => self.untouched.as_ref(),
-        }
-    }
-
-    fn only_suspect(&self) -> Option<&Suspect> {
-        self.group.as_ref().filter(|group| group.len() == 1).and_then(BTreeSet::first)
-    }
-
-    fn is_waiting(&self, suspect: &Suspect) -> bool {
-        self.waiting.iter().any(|group| group.contains(suspect))
-    }
-
-    fn waiting_chains(&self) -> impl Iterator<Item = &ChainName> {
-        self.waiting.iter().flatten().filter_map(|suspect| match suspect {
-            Suspect::Chain(chain) => Some(chain),
-            Suspect::Port(_) => None,
-        })
     }
 }
 
@@ -372,13 +278,24 @@ fn line_of(error: &TablesError) -> Option<usize> {
         TablesError::Busy { .. }
         | TablesError::Interrupted { .. }
         | TablesError::Missing { .. }
+        | TablesError::Astray { .. }
         | TablesError::Unreadable { .. } => None,
     }
 }
 
-fn service(suspect: &Suspect) -> Option<NamespacedName> {
-    match suspect {
-        Suspect::Port(name) => Some(name.service.clone()),
-        Suspect::Chain(_) => None,
+/// The error of a tool that refuses nearly all service ports for the same reason.
+fn alike(error: TablesError) -> TablesError {
+    match error {
+        TablesError::Refused { command, text, line, context } => {
+            let text = format!(
+                "nearly all service ports are refused for the same reason, so none of them is at fault: {text}"
+            );
+            TablesError::Refused { command, text, line, context }
+        }
+        error @ (TablesError::Busy { .. }
+        | TablesError::Interrupted { .. }
+        | TablesError::Missing { .. }
+        | TablesError::Astray { .. }
+        | TablesError::Unreadable { .. }) => error,
     }
 }

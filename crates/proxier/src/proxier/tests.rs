@@ -1,6 +1,7 @@
 //! Laws of the way from changes to installed rules, by generated histories.
 #![expect(clippy::disallowed_methods, reason = "tests need some instant to start from")]
 
+mod alike;
 mod history;
 mod quarantine;
 

@@ -34,6 +34,8 @@ pub struct FakeTables {
     pub failures: usize,
     /// Whether every input is refused, whatever it is, without a word about why.
     pub is_broken: bool,
+    /// Whether it works on other tables than these, and so refuses every change of what is not there.
+    pub is_astray: bool,
     /// Rules that are refused.
     pub poisons: Vec<Poison>,
     /// Chains that rules of somebody else lead to: they cannot be deleted.
@@ -83,6 +85,7 @@ impl FakeTables {
             commits: Vec::new(),
             failures: 0,
             is_broken: false,
+            is_astray: false,
             poisons: Vec::new(),
             in_use: BTreeSet::new(),
             refusals: 0,
@@ -183,6 +186,11 @@ impl Tables for FakeTables {
         }
         self.restored.push(text);
         Ok(())
+    }
+
+    fn examine(&mut self) -> Result<(), TablesError> {
+        let (command, text) = ("restore".to_owned(), "told to be astray".to_owned());
+        if self.is_astray { Err(TablesError::Astray { command, text }) } else { Ok(()) }
     }
 
     fn test(&mut self, input: &[u8]) -> Result<(), TablesError> {

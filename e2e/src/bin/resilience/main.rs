@@ -15,6 +15,7 @@ mod quarantine;
 mod restart;
 mod stage;
 mod storm;
+mod tool;
 mod words;
 
 use std::process::ExitCode;
@@ -32,7 +33,7 @@ type Story = fn(Backend) -> Result<()>;
 const PARALLEL: usize = 4;
 
 /// Those that take long come first.
-const STORIES: [(&str, Story); 17] = [
+const STORIES: [(&str, Story); 21] = [
     ("a tool that hangs", child::hangs),
     ("a refusal is told", quarantine::is_told),
     ("fifty refused of a thousand", poison::fifty_of_a_thousand),
@@ -48,6 +49,10 @@ const STORIES: [(&str, Story); 17] = [
     ("a tool that fails", child::fails),
     ("tools of the other variant", child::switch),
     ("a first sync that fails", health::first_sync),
+    ("a tool that is missing", tool::is_missing),
+    ("a tool that does nothing", tool::is_idle),
+    ("a tool that floods", tool::floods),
+    ("a tool of another backend", tool::is_of_another_backend),
     ("killed between two COMMITs, at the first sync", restart::first_sync),
     ("killed between two COMMITs, at a change", restart::change),
 ];

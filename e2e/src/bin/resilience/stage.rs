@@ -65,6 +65,11 @@ impl Stage {
         Stage { sync_period, ..self }
     }
 
+    /// The same with tools that are all that the daemon finds.
+    pub(crate) fn with_tools_alone(self) -> Result<Stage> {
+        Ok(Stage { faults: self.faults.alone()?, ..self })
+    }
+
     /// The same with an API server that the daemon follows.
     pub(crate) fn with_api(self) -> Result<Stage> {
         let api = Some(Api::start(&self.node)?);

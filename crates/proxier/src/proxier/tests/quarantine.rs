@@ -311,6 +311,21 @@ fn a_flush_between_two_refusals_is_nobodys_fault() {
     }
 }
 
+/// What works on other tables refuses changes of what is not there.
+#[test]
+fn a_tool_that_is_astray_is_nobodys_fault() {
+    for refused_by in BY_ALL {
+        let mut stage = poisoned(refused_by, Layout::Blocks);
+        stage.apply(&service_with("1"));
+        stage.sync().unwrap();
+        let before = stage.tables.tables.clone();
+        stage.tables.is_astray = true;
+        stage.apply(&service_with("9"));
+        assert!(matches!(stage.sync(), Err(TablesError::Astray { .. })), "{refused_by:?}");
+        assert_eq!((stage.proxier.quarantine.len(), &stage.tables.tables), (0, &before));
+    }
+}
+
 /// A held lock or a kill is nobody's fault.
 #[test]
 fn only_refusals_are_blamed() {
@@ -395,9 +410,10 @@ fn port_of(service: &str) -> ServicePortName {
 #[test]
 fn three_hundred_are_all_told() {
     let mut stage = Stage::with_layout(Family::V4, Layout::Blocks);
-    // Two changes make a Service.
-    stage.apply(&history::thousand()[..2 * 300]);
-    stage.tables.poisons = vec![Poison { text: "ns/many".to_owned(), refused_by: RefusedBy::Kernel }];
+    stage.apply(&history::thousand()[..2 * 400]);
+    let text = |hundred| format!("ns/many{hundred}");
+    stage.tables.poisons =
+        (0..3).map(|hundred| Poison { text: text(hundred), refused_by: RefusedBy::Kernel }).collect();
     assert!(matches!(stage.sync(), Err(TablesError::Refused { .. })));
     let report = stage.sync().unwrap();
     assert_eq!((report.refused.len(), report.quarantined), (300, 300));

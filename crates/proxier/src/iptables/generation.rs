@@ -1,0 +1,48 @@
+//! EDGE: asks nf_tables how often it was changed, and knows which texts must change it.
+//!
+//! Knows nothing of who changes it.
+
+use std::io;
+
+use netlink_sys::protocols::NETLINK_NETFILTER;
+
+use crate::netlink;
+
+/// `NFT_MSG_GETGEN`
+const GET_GENERATION: u16 = (10 << 8) | 16;
+/// `NFTA_GEN_ID`
+const ID: u16 = 1;
+/// Length of `struct nfgenmsg`.
+const HEADER: usize = 4;
+
+/// A number that each transaction of this network namespace changes which has any effect, whoever asks for it.
+///
+/// # Errors
+/// The kernel does not tell.
+pub(super) fn current() -> io::Result<u32> {
+    let told = netlink::request(NETLINK_NETFILTER, GET_GENERATION, &[0; HEADER])?;
+    let id = told.get(HEADER..).and_then(|attributes| netlink::find_attribute(attributes, ID));
+    let id = id.and_then(|id| id.try_into().ok()).map(u32::from_be_bytes);
+    id.ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// Whether a text for iptables-restore cannot be applied without any effect: it adds a rule. To empty what is empty has
+/// none.
+pub(super) fn must_change(input: &[u8]) -> bool {
+    input.windows(4).any(|begin| begin == b"\n-A ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_added_rule_is_sure_to_have_an_effect() {
+        assert!(must_change(b"*nat\n:KUBE-SVC-A - [0:0]\n-A KUBE-SVC-A -j RETURN\nCOMMIT\n"));
+        for text in
+            ["*nat\nCOMMIT\n", "*nat\n:KUBE-SVC-A - [0:0]\nCOMMIT\n", "*nat\n-X KUBE-SVC-A\nCOMMIT\n", ""]
+        {
+            assert!(!must_change(text.as_bytes()), "{text}");
+        }
+    }
+}
