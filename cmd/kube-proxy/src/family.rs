@@ -20,7 +20,7 @@ use proxier::host;
 use proxier::option::Host;
 use proxier::plan::Attempt;
 use proxier::proxier::{Kind, Proxier, Report};
-use proxier::tables::{Tables, TablesError};
+use proxier::tables::Tables;
 use tracing::error;
 
 use self::lookout::{Canary, Notice};
@@ -29,7 +29,7 @@ use crate::event::{Events, Happening};
 use crate::frontends::Frontends;
 use crate::guard::Guard;
 use crate::health::node_port;
-use crate::metrics::{Failure, FamilyMetrics};
+use crate::metrics::FamilyMetrics;
 use crate::pace::{Gathering, Pace};
 use crate::phase::{Phases, Timed};
 use crate::refused;
@@ -206,9 +206,8 @@ impl<T: Tables + Send> FamilySync<T> {
             Err(error) => {
                 self.pace.failed(begin, end);
                 self.remember(Cause::AfterFailure);
-                let failure = failure(&error);
                 self.look_after_attempt(phases);
-                self.outlook.metrics.sync_failed(kind, failure, end - begin, phases);
+                self.outlook.metrics.sync_failed(kind, end - begin, phases);
                 log::failure(self.family(), &error, self.pace.failures());
             }
         }
@@ -253,16 +252,6 @@ impl<T: Tables + Send> FamilySync<T> {
             }
         }
     }
-}
-
-fn failure(error: &TablesError) -> Failure {
-    let (TablesError::Busy { command, .. }
-    | TablesError::Refused { command, .. }
-    | TablesError::Interrupted { command, .. }
-    | TablesError::Missing { command, .. }
-    | TablesError::Astray { command, .. }
-    | TablesError::Unreadable { command, .. }) = error;
-    if command.contains("-restore") { Failure::Restore } else { Failure::Look }
 }
 
 #[cfg(test)]

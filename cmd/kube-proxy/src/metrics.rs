@@ -19,7 +19,7 @@ mod tests;
 use prometheus::{IntCounterVec, Registry};
 
 pub(crate) use conntrack::ConntrackMetrics;
-pub(crate) use family::{Failure, FamilyMetrics};
+pub(crate) use family::FamilyMetrics;
 pub(crate) use packet_counter::register_packet_counters;
 pub(crate) use process::start_time_seconds;
 pub(crate) use rest::RestMetrics;

@@ -26,6 +26,8 @@ pub(crate) struct Phases {
     pub(crate) restore: Duration,
     /// How often rules were given to iptables-restore, whatever it made of them.
     pub(crate) restores: u32,
+    /// How many runs of iptables-restore failed, also those that only read their input.
+    pub(crate) failures: u32,
 }
 
 impl Phases {
@@ -66,8 +68,9 @@ impl<'a, T: Tables> Timed<'a, T> {
         Self { tables, family, flows, clock, attempted, advanced, phases: Phases::default() }
     }
 
-    /// A tool ended by itself.
-    fn has_ended(&self, result: &Result<(), TablesError>) {
+    /// iptables-restore has run, if it could.
+    fn has_run(&mut self, result: &Result<(), TablesError>) {
+        self.phases.failures += u32::from(result.is_err());
         if matches!(result, Ok(()) | Err(TablesError::Refused { .. })) {
             (self.advanced)();
         }
@@ -113,7 +116,7 @@ impl<T: Tables> Tables for Timed<'_, T> {
         let (result, took) = self.time(|tables| tables.restore(input));
         self.phases.restore += took;
         info!(v = 4, ipFamily = %self.family, bytes = input.len(), ?took, "Ran iptables-restore");
-        self.has_ended(&result);
+        self.has_run(&result);
         result
     }
 
@@ -133,7 +136,7 @@ impl<T: Tables> Tables for Timed<'_, T> {
         let (result, took) = self.time(|tables| tables.test(input));
         self.phases.restore += took;
         info!(v = 4, ipFamily = %self.family, bytes = input.len(), ?took, "Ran iptables-restore --test");
-        self.has_ended(&result);
+        self.has_run(&result);
         result
     }
 
@@ -158,7 +161,7 @@ impl<T: Tables> Tables for Timed<'_, T> {
 mod tests {
     use std::cell::Cell;
 
-    use proxier::tables::fake::FakeTables;
+    use proxier::tables::fake::{FakeTables, Poison, RefusedBy};
 
     use super::*;
 
@@ -179,6 +182,7 @@ mod tests {
     #[test]
     fn each_call_counts_for_its_phase() {
         let mut fake = FakeTables::new(Layout::Single);
+        fake.poisons.push(Poison { text: "poison".to_owned(), refused_by: RefusedBy::Tool });
         let mut tables = Timed::new(&mut fake, Family::V4, None, clock, &|_| (), &|| ());
         let begin = clock();
         tables.look().unwrap();
@@ -186,10 +190,12 @@ mod tests {
         tables.restore(b"*filter\nCOMMIT\n").unwrap();
         tables.restore(b"nonsense").unwrap_err();
         tables.test(b"nonsense").unwrap();
+        tables.test(b"-A poison").unwrap_err();
         let elapsed = clock() - begin;
         let second = Duration::from_secs(1);
-        let expected = Phases { look: second, jumps: Duration::ZERO, restore: 4 * second, restores: 3 };
+        let expected =
+            Phases { look: second, jumps: Duration::ZERO, restore: 5 * second, restores: 3, failures: 2 };
         assert_eq!(tables.phases, expected, "also what fails takes its time");
-        assert_eq!(tables.phases.plan(elapsed), 6 * second);
+        assert_eq!(tables.phases.plan(elapsed), 7 * second);
     }
 }

@@ -176,6 +176,28 @@ fn a_first_sync_that_fails_is_tried_again_without_any_change() {
     assert!(stage.tables().save().contains("--to-destination 10.244.0.1:8080"));
 }
 
+/// Also in a sync that finds out what is refused, and succeeds without it.
+#[test]
+fn each_run_that_fails_is_counted() {
+    let mut stage = Stage::idle(Layout::Blocks);
+    let failures = |stage: &Stage| {
+        let families = stage.registry.gather();
+        let name = "kubeproxy_sync_proxy_rules_iptables_restore_failures_total";
+        let family =
+            families.iter().find(|family| family.name() == name).expect("it is there from the start");
+        family.get_metric()[0].get_counter().get_value()
+    };
+    stage.tables().failures = 2;
+    stage.put(SERVICE);
+    stage.live(SOON);
+    assert_eq!(failures(&stage), 2.0);
+    let poison = Poison { text: "10.244.0.2:8080".to_owned(), refused_by: RefusedBy::Kernel };
+    stage.tables().poisons.push(poison);
+    stage.put(&SERVICE.replace("10.244.0.1", "10.244.0.2"));
+    assert!(stage.family.proxier.next_try().is_some(), "the Service is refused");
+    assert!(failures(&stage) > 2.0);
+}
+
 /// What was refused is due again while the pace does not allow a sync yet.
 #[test]
 fn a_retry_waits_for_its_turn_without_turning() {

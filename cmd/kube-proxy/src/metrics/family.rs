@@ -42,15 +42,6 @@ pub(crate) struct FamilyMetrics {
     in_sync: Vec<Timestamp>,
 }
 
-/// At what a sync failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Failure {
-    /// Something before rules are written.
-    Look,
-    /// iptables-restore.
-    Restore,
-}
-
 impl FamilyMetrics {
     pub(super) fn new(family: Family, metrics: SyncMetrics, start: Timestamp) -> Self {
         Self {
@@ -148,12 +139,9 @@ impl FamilyMetrics {
     }
 
     /// A sync failed after `elapsed`. The trigger times that it took in are lost.
-    pub(crate) fn sync_failed(&mut self, kind: Kind, failure: Failure, elapsed: Duration, phases: Phases) {
+    pub(crate) fn sync_failed(&mut self, kind: Kind, elapsed: Duration, phases: Phases) {
         self.sync_ended(kind, elapsed, phases);
         self.in_sync.clear();
-        if failure == Failure::Restore {
-            self.metrics.rules.failures.with_label_values(&[&self.label]).inc();
-        }
         if kind == Kind::Partial {
             self.metrics.rules.partial_failures.with_label_values(&[&self.label]).inc();
         }
@@ -168,6 +156,8 @@ impl FamilyMetrics {
         for histogram in [&durations.all, of_kind] {
             histogram.with_label_values(&[&self.label]).observe(elapsed.as_secs_f64());
         }
+        let failures = self.metrics.rules.failures.with_label_values(&[&self.label]);
+        failures.inc_by(phases.failures.into());
         for (phase, took) in phases.named(elapsed) {
             durations.phases.with_label_values(&[phase, &self.label]).observe(took.as_secs_f64());
         }

@@ -153,7 +153,7 @@ impl Rules {
             )?,
             failures: register.counters(
                 "kubeproxy_sync_proxy_rules_iptables_restore_failures_total",
-                "[ALPHA] Runs of iptables-restore that failed",
+                "[ALPHA] Runs of iptables-restore that failed, also in a sync that succeeds without the rules that are refused",
                 FAMILY,
             )?,
             partial_failures: register.counters(

@@ -66,7 +66,7 @@ fn counters_are_there_before_they_count() {
         );
     }
     for kind in [Kind::Full, Kind::Partial] {
-        family.sync_failed(kind, Failure::Restore, Duration::ZERO, Phases::default());
+        family.sync_failed(kind, Duration::ZERO, Phases::default());
     }
     family.waited_for_lock(Duration::from_secs(1));
     for occasion in [Occasion::Hourly, Occasion::Settle].into_iter().chain(causes().map(Occasion::Commit)) {
@@ -86,11 +86,12 @@ fn syncs_are_counted_by_kind_and_outcome() {
     let (registry, metrics) = started();
     let mut v4 = metrics.of_family(Family::V4, time(0));
     v4.sync_begins();
-    v4.sync_succeeded(&report(Kind::Full), Duration::from_millis(3), Phases::default(), time(50));
+    let failing = |failures| Phases { failures, ..Phases::default() };
+    v4.sync_succeeded(&report(Kind::Full), Duration::from_millis(3), failing(2), time(50));
     v4.sync_begins();
-    v4.sync_failed(Kind::Partial, Failure::Restore, Duration::from_millis(5), Phases::default());
+    v4.sync_failed(Kind::Partial, Duration::from_millis(5), failing(1));
     v4.sync_begins();
-    v4.sync_failed(Kind::Full, Failure::Look, Duration::from_millis(5), Phases::default());
+    v4.sync_failed(Kind::Full, Duration::from_millis(5), Phases::default());
     check(
         &registry,
         &[
@@ -106,7 +107,7 @@ fn syncs_are_counted_by_kind_and_outcome() {
             r#"kubeproxy_quarantined_service_ports{ip_family="IPv4"} 2"#,
             r#"kubeproxy_sync_proxy_rules_no_local_endpoints_total{ip_family="IPv4",traffic_policy="internal"} 3"#,
             r#"kubeproxy_sync_proxy_rules_no_local_endpoints_total{ip_family="IPv4",traffic_policy="external"} 4"#,
-            r#"kubeproxy_sync_proxy_rules_iptables_restore_failures_total{ip_family="IPv4"} 1"#,
+            r#"kubeproxy_sync_proxy_rules_iptables_restore_failures_total{ip_family="IPv4"} 3"#,
             r#"kubeproxy_sync_proxy_rules_iptables_partial_restore_failures_total{ip_family="IPv4"} 1"#,
         ],
     );
@@ -117,10 +118,11 @@ fn phases_add_up_to_the_sync_and_blocks_are_counted() {
     let (registry, metrics) = started();
     let mut v4 = metrics.of_family(Family::V4, time(0));
     let second = Duration::from_secs(1);
-    let phases = Phases { look: second, jumps: Duration::ZERO, restore: 4 * second, restores: 1 };
+    let phases =
+        Phases { look: second, jumps: Duration::ZERO, restore: 4 * second, restores: 1, failures: 0 };
     let written = Counts { commits: 3, ..Counts::default() };
     v4.sync_succeeded(&Report { written, ..report(Kind::Full) }, 7 * second, phases, time(50));
-    v4.sync_failed(Kind::Full, Failure::Restore, 5 * second, phases);
+    v4.sync_failed(Kind::Full, 5 * second, phases);
     let spent =
         |phase| format!(r#"kubeproxy_sync_phase_duration_seconds_sum{{ip_family="IPv4",phase="{phase}"}}"#);
     check(
@@ -207,7 +209,7 @@ fn trigger_times_are_lost_with_a_failed_sync() {
     let web = NamespacedName::new("demo", "web");
     v4.changed(&slice("1970-01-01T00:33:20Z", AddressType::Ipv4), Some(&web));
     v4.sync_begins();
-    v4.sync_failed(Kind::Partial, Failure::Restore, Duration::ZERO, Phases::default());
+    v4.sync_failed(Kind::Partial, Duration::ZERO, Phases::default());
     v4.sync_begins();
     v4.sync_succeeded(&report(Kind::Full), Duration::ZERO, Phases::default(), time(3000));
     check(&registry, &[r#"kubeproxy_network_programming_duration_seconds_count{ip_family="IPv4"} 0"#]);
@@ -359,7 +361,7 @@ fn record_everything(metrics: &Metrics) {
     let loss = Some(Loss::default());
     let report = Report { loss, ..report(Kind::Full) };
     family.sync_succeeded(&report, Duration::ZERO, Phases::default(), time(1));
-    family.sync_failed(Kind::Partial, Failure::Restore, Duration::ZERO, Phases::default());
+    family.sync_failed(Kind::Partial, Duration::ZERO, Phases::default());
     family.waited_for_lock(Duration::ZERO);
     metrics.conntrack.passed(&conntrack_report(End::Busy));
     metrics.conntrack.pending(::conntrack::flow::Family::V4, 2);
