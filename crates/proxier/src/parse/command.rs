@@ -4,7 +4,7 @@
 
 use std::num::NonZeroUsize;
 
-use super::{SavedRule, spelling};
+use super::{SavedRule, spelling, word};
 use crate::chain::{ChainName, Table};
 
 /// One line's meaning.
@@ -114,6 +114,8 @@ impl Commands<'_> {
 pub struct Parser {
     line: usize,
     open: Open,
+    /// The first lines of a rule that goes on: somebody put a line break into a comment.
+    begun: String,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -125,13 +127,26 @@ enum Open {
 }
 
 impl Parser {
-    /// What the next line says; nothing for a line that is passed over.
+    /// What the next line says; nothing for a line that is passed over, or that begins a rule of several lines.
     ///
     /// # Errors
     /// The line means nothing. What follows can be read all the same.
     pub fn read(&mut self, line: &str) -> Result<Option<Command>, ParseError> {
         self.line += 1;
-        self.command(line.trim_ascii()).map_err(|problem| self.error(problem))
+        let line = line.strip_suffix('\n').unwrap_or(line);
+        let is_inside = !self.begun.is_empty();
+        let is_rule = self.open != Open::Nothing && line.starts_with(['-', '[']);
+        let goes_on = (is_inside || is_rule) && word::ends_in_string(line, is_inside);
+        if !is_inside && !goes_on {
+            return self.command(line.trim_ascii()).map_err(|problem| self.error(problem));
+        }
+        self.begun.push_str(line);
+        if goes_on {
+            self.begun.push('\n');
+            return Ok(None);
+        }
+        let whole = std::mem::take(&mut self.begun);
+        self.command(whole.trim_ascii()).map_err(|problem| self.error(problem))
     }
 
     /// To be called after the last line.
@@ -139,6 +154,7 @@ impl Parser {
     /// # Errors
     /// The text ended before COMMIT: it was cut short.
     pub fn end(&mut self) -> Result<(), ParseError> {
+        self.begun.clear();
         match std::mem::take(&mut self.open) {
             Open::Nothing => Ok(()),
             Open::Ours | Open::Foreign => Err(self.error(Problem::NoCommit)),

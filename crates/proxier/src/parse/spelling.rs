@@ -16,7 +16,8 @@ use crate::rule::{Address, Match, Rule, Target};
 
 /// What stands behind `-A CHAIN`.
 pub(super) fn rule(text: &str) -> SavedRule {
-    match known(text) {
+    // None that is written here takes more than a line.
+    match known(text).filter(|_| !text.contains('\n')) {
         Some(rule) => SavedRule::Known(rule.normal()),
         None => SavedRule::Foreign(text.into()),
     }

@@ -234,6 +234,21 @@ fn restore_input_is_a_list_of_commands() {
     assert_eq!(commands(text).collect::<Result<Vec<_>, _>>().unwrap(), expected);
 }
 
+/// A rule that others wrote may take several lines; what stands in its comment is no command.
+#[test]
+fn a_comment_may_hold_line_breaks() {
+    let text =
+        "*nat\n-A X -m comment --comment \"a\nCOMMIT\n-A Y -j DROP\n\\\"\" -j ACCEPT\n-A Z -j DROP\nCOMMIT\n";
+    let mut commands = commands(text);
+    assert_eq!(commands.next(), Some(Ok(Command::Table(Table::Nat))));
+    let Some(Ok(Command::Append { rule: SavedRule::Foreign(rule), .. })) = commands.next() else { panic!() };
+    assert_eq!(&*rule, "-m comment --comment \"a\nCOMMIT\n-A Y -j DROP\n\\\"\" -j ACCEPT");
+    assert!(
+        matches!(commands.next(), Some(Ok(Command::Append { chain, .. })) if chain == ChainName::parse("Z"))
+    );
+    assert_eq!((commands.next(), commands.line()), (Some(Ok(Command::Commit)), 7));
+}
+
 #[test]
 fn errors_name_the_line() {
     use Problem::*;
@@ -248,6 +263,7 @@ fn errors_name_the_line() {
         ("*nat\n:X - [0:0]\n", 2, NoCommit),
         ("*nat\n*filter\nCOMMIT", 2, NoCommit),
         ("*raw\n-A X\n", 2, NoCommit),
+        ("*nat\n-A X -m comment --comment \"a\nCOMMIT\n", 3, NoCommit),
         ("*nat\nCOMMIT\nCOMMIT", 3, NoTable),
         ("*nat\n-F X\nCOMMIT", 2, NotInSave),
         ("*nat\n-I X 3 -j DROP\nCOMMIT", 2, NotInSave),

@@ -57,6 +57,36 @@ fn split_quoted(text: &str) -> Option<(Cow<'_, str>, &str)> {
     None
 }
 
+/// Options whose value iptables-save prints between quotes as it is, line breaks and all. Other names may hold a quote
+/// that nobody closes.
+const STRINGS: [&str; 3] = ["--comment ", "--helper ", "--path "];
+
+/// Whether a line of a rule ends within the quotes of a string. It may begin within those of one that began before.
+pub(super) fn ends_in_string(line: &str, begins_inside: bool) -> bool {
+    let mut rest = line;
+    let mut is_inside = begins_inside;
+    loop {
+        if is_inside {
+            let Some(end) = end_of_string(rest) else { return true };
+            rest = &rest[end..];
+        }
+        let Some(quote) = rest.find('"') else { return false };
+        is_inside = STRINGS.iter().any(|option| rest[..quote].ends_with(option));
+        rest = &rest[quote + 1..];
+    }
+}
+
+/// Where a string ends: behind its closing quote.
+fn end_of_string(text: &str) -> Option<usize> {
+    let mut is_escaped = false;
+    let is_end = |byte: u8| {
+        let is_end = byte == b'"' && !is_escaped;
+        is_escaped = byte == b'\\' && !is_escaped;
+        is_end
+    };
+    text.bytes().position(is_end).map(|quote| quote + 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,6 +106,24 @@ mod tests {
             let mut split = Words::new(text);
             assert_eq!(split.by_ref().collect::<Vec<_>>(), words, "{text}");
             assert_eq!(split.rest(), rest, "{text}");
+        }
+    }
+
+    #[test]
+    fn strings_go_on_where_nobody_closes_them() {
+        for (line, begins_inside, ends_inside) in [
+            (r#"-A X -m comment --comment "a b" -j Y"#, false, false),
+            (r#"-A X -m comment --comment "a"#, false, true),
+            ("COMMIT", true, true),
+            (r#"b" -j Y"#, true, false),
+            (r#"b" -m comment --comment "c"#, true, true),
+            (r#"b" -m helper --helper "c" -j Y"#, true, false),
+            (r#"\\" -j Y"#, true, false),
+            (r#"\" -j Y"#, true, true),
+            (r#"-A a"b -i "x -m comment --comment "\"" -j Y"#, false, false),
+            (r#"-A a"b -i "x -m comment --comment "\""#, false, true),
+        ] {
+            assert_eq!(ends_in_string(line, begins_inside), ends_inside, "{line}");
         }
     }
 }

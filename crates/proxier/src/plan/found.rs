@@ -6,7 +6,7 @@ use std::io;
 
 use crate::chain::{ChainName, Table};
 use crate::jump::{Jump, jumps};
-use crate::parse::{Command, ParseError, Parser, SavedRule};
+use crate::parse::{Command, ParseError, Parser, Problem, SavedRule};
 use crate::rule::{Rule, Target};
 
 use super::{SharedChain, lines};
@@ -171,8 +171,11 @@ impl Intake {
     }
 
     fn read(&mut self, line: &[u8]) -> Result<(), Unreadable> {
-        if let Some(command) = self.parser.read(&String::from_utf8_lossy(line))? {
-            self.take(command);
+        match self.parser.read(&String::from_utf8_lossy(line)) {
+            Ok(command) => command.into_iter().for_each(|command| self.take(command)),
+            // The name of an interface may hold a line break, too: what stands behind it is of no rule of ours.
+            Err(ParseError { problem: Problem::NotACommand | Problem::NoSuchPolicy, .. }) => {}
+            Err(error) => return Err(error.into()),
         }
         Ok(())
     }
@@ -221,4 +224,60 @@ pub(super) fn jump_to_own(rule: &Rule) -> Option<&ChainName> {
 
 fn is_own(table: Table, chain: &ChainName) -> bool {
     table == Table::Nat && chain.is_of_service_port()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As iptables-save 1.8.9 prints them, of both variants.
+    const LINE_BREAKS: &str = "\
+*raw
+:PREROUTING ACCEPT [0:0]
+-A PREROUTING -m comment --comment \"c
+COMMIT
+*nat\" -j ACCEPT
+COMMIT
+*filter
+:INPUT ACCEPT [0:0]
+:KUBE-FORWARD - [0:0]
+:a\"b - [0:0]
+-A INPUT -m comment --comment \"a
+COMMIT
+-A KUBE-FORWARD -j ACCEPT
+*nat
+b \\\"q\\\" c\" -j ACCEPT
+-A INPUT -i y
+z -j ACCEPT
+-A INPUT -m comment --comment \"x
+y\" -m comment --comment \"tail\\\\\" -j ACCEPT
+-A a\"b -i \"x -j ACCEPT
+-A KUBE-FORWARD -m comment --comment \"a
+b\" -j DROP
+COMMIT
+";
+
+    /// Whatever others write into a comment or the name of an interface is theirs.
+    #[test]
+    fn line_breaks_make_no_rules() {
+        let found = Found::of(LINE_BREAKS.as_bytes()).unwrap();
+        let rules = |chain| found.rules(&(Table::Filter, ChainName::parse(chain))).unwrap();
+        let [SavedRule::Foreign(comment), _of_an_interface, SavedRule::Foreign(_)] = rules("INPUT") else {
+            panic!("{:?}", rules("INPUT"));
+        };
+        assert!(comment.contains("-A KUBE-FORWARD") && comment.ends_with("-j ACCEPT"), "{comment}");
+        assert!(matches!(rules("a\"b"), [SavedRule::Foreign(_)]));
+        assert!(matches!(rules("KUBE-FORWARD"), [SavedRule::Foreign(_)]), "{:?}", rules("KUBE-FORWARD"));
+        assert_eq!((found.count(Table::Filter), found.count(Table::Nat)), (1, 0));
+    }
+
+    #[test]
+    fn what_is_cut_short_is_not_believed() {
+        for (end, _) in LINE_BREAKS.match_indices('\n') {
+            let cut = Found::of(&LINE_BREAKS.as_bytes()[..end]);
+            let is_whole = LINE_BREAKS[..end].ends_with("ACCEPT\nCOMMIT")
+                || LINE_BREAKS[..end].ends_with("DROP\nCOMMIT");
+            assert_eq!(cut.is_ok(), is_whole, "{}", &LINE_BREAKS[..end]);
+        }
+    }
 }

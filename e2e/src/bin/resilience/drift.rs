@@ -127,7 +127,7 @@ pub(crate) fn another_order(backend: Backend) -> Result<()> {
     let stage = Stage::new(backend)?.with_sync_period(SHORT);
     let services: Vec<_> = (0..4).map(service).collect();
     stage.put(&services)?;
-    let proxy = started(&stage)?;
+    let mut proxy = started(&stage)?;
     let input = format!("-D {PORTALS}\n-A PREROUTING -s 192.0.2.1 -j ACCEPT\n-A {PORTALS}\n");
     stage.restore(Family::V4, &format!("*nat\n{input}COMMIT\n"))?;
     let (before, rules) = (handles(&stage, backend)?, stage.rules()?);
@@ -148,7 +148,17 @@ pub(crate) fn another_order(backend: Backend) -> Result<()> {
         ensure!(before == after, "{chain} was written: {before:?}, then {after:?}");
     }
     ensure!(!proxy.log()?.contains("wrote again"), "{}", proxy.log_tail());
-    Ok(())
+    proxy.stop()?;
+    // Whatever it looks like: all rules are read at the start.
+    add_rule_of_several_lines(&stage)?;
+    started(&stage).map(drop)
+}
+
+fn add_rule_of_several_lines(stage: &Stage) -> Result<()> {
+    let mut tool = stage.node.command(Family::V4.tool(""));
+    let rule =
+        ["-w", "20", "-A", "INPUT", "-m", "comment", "--comment", "a\nCOMMIT\n*nat\nb", "-j", "ACCEPT"];
+    run(stage.faults.real.equip(tool.args(rule))).map(drop)
 }
 
 /// What nftables calls the rules of each chain in nat, which changes when they are written again; nothing elsewhere.
