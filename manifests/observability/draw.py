@@ -25,6 +25,7 @@ from PIL import Image
 
 COLUMNS, UNIT, WIDTH, DPI = 24, 0.285, 17.0, 100
 COLOURS = ["#3274d9", "#e0752d", "#37872d", "#a352cc", "#c4162a", "#c9a100", "#00a0a8", "#e36bb0", "#767676", "#7a4b2a"]
+COLOURS += ["#1b2a6b", "#9ccc3c"]
 INK, FAINT, FRAME = "#24292e", "#6a737d", "#d8dde3"
 LEGEND = 6
 

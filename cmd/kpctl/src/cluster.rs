@@ -3,6 +3,7 @@
 //! Does not know what is done with it.
 
 use std::fs;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow};
@@ -52,6 +53,11 @@ impl Cluster {
         let addresses = host::addresses().context("can't list this host's addresses")?;
         let node = NodeIdentity::new(&name, batch.node(&name), &addresses, config.bind_address);
         Ok(Self { config, node, batch, complaints })
+    }
+
+    /// What the Node object says of its addresses; nothing if there is none.
+    pub(crate) fn node_addresses(&self) -> Vec<IpAddr> {
+        self.batch.node(&self.node.name).map(|node| node.addresses.clone()).unwrap_or_default()
     }
 
     /// As the daemon would write it on this host, if conntrack is strict and the kernel counts packets.

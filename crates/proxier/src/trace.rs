@@ -3,6 +3,8 @@
 //! Knows nothing of connections: rules about marks and connection states never hold, lots are always
 //! drawn, so that every endpoint that a packet can reach is found.
 
+mod reason;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -13,6 +15,8 @@ use crate::chain::{ChainName, Table};
 use crate::parse::Save;
 use crate::rule::{Match, Rule, Target};
 use crate::ruleset::Ruleset;
+
+pub use reason::{comment, reasons};
 
 /// The first packet of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,15 +30,28 @@ pub struct Packet {
 }
 
 /// What becomes of a packet.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Verdict<'a> {
     /// In the order in which they are met; several endpoints share the traffic. None if the packet
     /// is neither translated nor refused.
-    pub outcomes: Vec<Outcome>,
-    /// Whether it gets an address of this node as its source.
+    pub ends: Vec<End>,
+    /// Whether it gets an address of this node as its source, at one of its ends at least.
     pub masqueraded: bool,
+    /// How many seconds of quiet a client's next connections go to the same endpoint as this one.
+    pub affinity: Option<u32>,
     /// The rules that acted on it, in the order in which it met them.
     pub path: Vec<Step<'a>>,
+}
+
+/// One of the ends that a packet can come to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct End {
+    /// What becomes of it there.
+    pub outcome: Outcome,
+    /// Which part of all such packets comes here, of 1; of those that the filter sees, if it is there.
+    pub share: f64,
+    /// Whether it gets an address of this node as its source.
+    pub masqueraded: bool,
 }
 
 /// Where a walk ends.
@@ -53,6 +70,8 @@ pub enum Outcome {
 /// A rule that acted on a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step<'a> {
+    /// How many chains led to this one.
+    pub depth: usize,
     /// The table.
     pub table: Table,
     /// The chain.
@@ -76,9 +95,9 @@ impl fmt::Display for Outcome {
 /// The outcomes with commas between them; `none` if there are none.
 impl fmt::Display for Verdict<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some((first, others)) = self.outcomes.split_first() else { return f.write_str("none") };
-        write!(f, "{first}")?;
-        others.iter().try_for_each(|outcome| write!(f, ", {outcome}"))
+        let Some((first, others)) = self.ends.split_first() else { return f.write_str("none") };
+        write!(f, "{}", first.outcome)?;
+        others.iter().try_for_each(|end| write!(f, ", {}", end.outcome))
     }
 }
 
@@ -116,12 +135,20 @@ impl<'a> Tracer<'a> {
     /// It is translated first; the filter sees the destination that it got, if several are
     /// possible the first, but with the port that it was sent to.
     pub fn trace(&self, packet: &Packet) -> Verdict<'a> {
-        let mut walk =
-            Walk { tracer: self, packet: *packet, inside: Vec::new(), verdict: Verdict::default() };
+        let mut walk = Walk {
+            tracer: self,
+            packet: *packet,
+            inside: Vec::new(),
+            share: 1.0,
+            is_marked: false,
+            verdict: Verdict::default(),
+        };
         walk.chain(Table::Nat, &DISPATCH);
-        if let Some(Outcome::Dnat(endpoint)) = walk.verdict.outcomes.first() {
+        walk.verdict.masqueraded |= walk.is_marked;
+        if let Some(End { outcome: Outcome::Dnat(endpoint), .. }) = walk.verdict.ends.first() {
             walk.packet.destination.set_ip(endpoint.ip());
         }
+        (walk.share, walk.is_marked) = (1.0, false);
         for chain in &FILTERS {
             walk.chain(Table::Filter, chain);
         }
@@ -135,6 +162,9 @@ struct Walk<'t, 'a> {
     packet: Packet,
     /// The chains it is inside of. The kernel refuses loops, a text may have one.
     inside: Vec<(Table, &'a ChainName)>,
+    /// Which part of all such packets gets here, of 1.
+    share: f64,
+    is_marked: bool,
     verdict: Verdict<'a>,
 }
 
@@ -157,7 +187,8 @@ impl<'a> Walk<'_, 'a> {
             return false;
         }
         self.inside.push((table, chain));
-        let mut behind = rules.iter().map(|rule| self.rule(Step { table, chain, rule }));
+        let depth = self.inside.len() - 1;
+        let mut behind = rules.iter().map(|rule| self.rule(Step { depth, table, chain, rule }));
         let next = behind.find(|next| *next != Next::Rule);
         self.inside.pop();
         next == Some(Next::End)
@@ -165,20 +196,22 @@ impl<'a> Walk<'_, 'a> {
 
     fn rule(&mut self, step: Step<'a>) -> Next {
         let Some(target) = &step.rule.target else { return Next::Rule };
-        if !step.rule.matches.iter().all(|condition| self.holds(condition)) {
-            return Next::Rule;
+        let refused = step.rule.matches.iter().filter(|condition| !self.holds(condition));
+        match refused.collect::<Vec<_>>().as_slice() {
+            [] => {}
+            [Match::RecentCheck { seconds, .. }] => {
+                self.verdict.affinity = Some(*seconds);
+                return Next::Rule;
+            }
+            _ => return Next::Rule,
         }
         self.verdict.path.push(step);
         match target {
             Target::Jump(ChainName::KUBE_MARK_MASQ) => {
-                self.verdict.masqueraded = true;
+                self.is_marked = true;
                 Next::Rule
             }
-            Target::Jump(chain) => {
-                let is_lot = step.rule.matches.iter().any(|condition| matches!(condition, Match::OneIn(_)));
-                let ended = self.chain(step.table, chain);
-                if ended && !is_lot { Next::End } else { Next::Rule }
-            }
+            Target::Jump(chain) => self.jump(&step, chain),
             Target::Return => Next::Caller,
             Target::Accept => self.end(Outcome::Accept),
             Target::Drop => self.end(Outcome::Drop),
@@ -188,8 +221,25 @@ impl<'a> Walk<'_, 'a> {
         }
     }
 
+    /// Behind a lot, those go on that it did not fall on, as they were.
+    fn jump(&mut self, step: &Step<'a>, chain: &'a ChainName) -> Next {
+        let Some(lot) = step.rule.matches.iter().find_map(lot) else {
+            return if self.chain(step.table, chain) { Next::End } else { Next::Rule };
+        };
+        let (share, is_marked) = (self.share, self.is_marked);
+        self.share = share * lot;
+        let has_ended = self.chain(step.table, chain);
+        self.share = share;
+        if has_ended {
+            self.share -= share * lot;
+            self.is_marked = is_marked;
+        }
+        Next::Rule
+    }
+
     fn end(&mut self, outcome: Outcome) -> Next {
-        self.verdict.outcomes.push(outcome);
+        self.verdict.masqueraded |= self.is_marked;
+        self.verdict.ends.push(End { outcome, share: self.share, masqueraded: self.is_marked });
         Next::End
     }
 
@@ -212,6 +262,11 @@ impl<'a> Walk<'_, 'a> {
             | Match::OneIn(_) => true,
         }
     }
+}
+
+/// Which part of the packets that come to the condition it takes, if it draws lots.
+fn lot(condition: &Match) -> Option<f64> {
+    if let Match::OneIn(n) = condition { Some(f64::from(*n).recip()) } else { None }
 }
 
 #[cfg(test)]

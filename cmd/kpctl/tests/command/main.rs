@@ -4,4 +4,6 @@
 mod stage;
 
 #[cfg(test)]
+mod explain;
+#[cfg(test)]
 mod render;

@@ -198,3 +198,49 @@ fn a_loop_ends() {
     "#]],
     );
 }
+
+#[test]
+fn every_end_has_its_share_and_its_source() {
+    let rules = "\
+*nat
+:KUBE-SERVICES - [0:0]
+:KUBE-SVC-A - [0:0]
+:KUBE-SVC-B - [0:0]
+:KUBE-SEP-A - [0:0]
+:KUBE-SEP-B - [0:0]
+:KUBE-SEP-C - [0:0]
+-A KUBE-SERVICES -d 172.30.0.1 -j KUBE-SVC-A
+-A KUBE-SVC-A -m recent --name KUBE-SEP-A --rcheck --seconds 10800 --reap -j KUBE-SEP-A
+-A KUBE-SVC-A -m statistic --mode random --probability 0.3333333333 -j KUBE-SEP-A
+-A KUBE-SVC-A -m statistic --mode random --probability 0.5000000000 -j KUBE-SVC-B
+-A KUBE-SVC-A -j KUBE-SEP-C
+-A KUBE-SVC-B -m statistic --mode random --probability 0.5000000000 -j KUBE-SEP-B
+-A KUBE-SVC-B -j KUBE-SEP-C
+-A KUBE-SEP-A -s 10.1.0.1 -j KUBE-MARK-MASQ
+-A KUBE-SEP-A -m tcp -p tcp -j DNAT --to-destination 10.1.0.1:8080
+-A KUBE-SEP-B -m tcp -p tcp -j DNAT --to-destination 10.1.0.2:8080
+-A KUBE-SEP-C -m tcp -p tcp -j DNAT --to-destination 10.1.0.3:8080
+COMMIT
+";
+    let save = parse::save(rules).unwrap();
+    let (source, destination) = ("10.1.0.1".parse().unwrap(), "172.30.0.1:80".parse().unwrap());
+    let verdict =
+        Tracer::of_save(&save, &LOCAL).trace(&Packet { source, protocol: Protocol::Tcp, destination });
+    let ends = verdict.ends.iter().map(|end| {
+        let source = if end.masqueraded { " masqueraded" } else { "" };
+        format!("{:.4} {}{source}", end.share, end.outcome)
+    });
+    let expected = [
+        "0.3333 10.1.0.1:8080 masqueraded",
+        "0.1667 10.1.0.2:8080",
+        "0.1667 10.1.0.3:8080",
+        "0.3333 10.1.0.3:8080",
+    ];
+    assert_eq!(ends.collect::<Vec<_>>(), expected);
+    assert!(verdict.masqueraded);
+    assert_eq!(verdict.affinity, Some(10800));
+    assert_eq!(
+        verdict.path.iter().map(|step| step.depth).collect::<Vec<_>>(),
+        [0, 1, 2, 2, 1, 2, 3, 2, 3, 1, 2]
+    );
+}
