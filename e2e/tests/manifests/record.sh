@@ -10,9 +10,9 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 # The overlay that docs/install.md tells to make.
-# shellcheck disable=SC2016 # backquotes begin and end a block there
 cp -r "$root/manifests" "$work/manifests"
 cp -r "$work/manifests/kind" "$work/manifests/mine"
+# shellcheck disable=SC2016 # backquotes begin and end a block there
 sed -n '/^```yaml$/,/^```$/p' "$root/docs/install.md" | sed '/^```/d' >>"$work/manifests/mine/kustomization.yaml"
 
 for overlay in base kind podmonitor mine; do
