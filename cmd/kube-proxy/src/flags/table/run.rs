@@ -39,7 +39,7 @@ pub(super) static FLAGS: &[Flag] = &[
             }
             t.typed.version = v;
         }),
-        "Print the version and exit; raw prints every detail.",
+        "Print the Kubernetes release that this one stands in for, and exit; raw prints every detail. The own version is in the log, at the start.",
     ),
     Flag::new(
         "flush-conntrack",
