@@ -67,15 +67,22 @@ pub(crate) fn live_through(history: &History, figures: &mut Figures) -> Result<(
 
 fn live_on(stage: &mut Stage, history: &History, figures: &mut Figures) -> Result<()> {
     is_right(stage, history).context("at the start")?;
-    let traffic = Traffic::start(&stage.hosts)?;
+    let mut traffic = Traffic::start(&stage.hosts)?;
     // A request may end in a later round than the one in which it was broken.
     let mut windows = Vec::new();
     for (number, round) in (1..).zip(&history.rounds) {
         let played = play(stage, history, (number, round), &mut windows, figures);
         played
-            .and_then(|()| judge(&traffic.failures(), &windows, round, figures))
+            .and_then(|()| {
+                let failures = traffic.failures();
+                figures.note_repair(&failures, &windows, round);
+                judge(&failures, &windows, figures)
+            })
             .with_context(|| format!("round {number}"))?;
     }
+    // Requests of the last round may still wait for their answers.
+    traffic.end();
+    judge(&traffic.failures(), &windows, figures).context("after the last round")?;
     let begins = traffic.begins();
     figures.requests += begins.len();
     let may_fail = |begin: &&Instant| windows.iter().any(|window| window.holds(**begin, **begin));
@@ -107,6 +114,9 @@ fn play(
         }
     }
     stage.calm()?;
+    for name in stage.met.drain(..) {
+        *figures.faults.entry(name).or_default() += 1;
+    }
     let at_most = Instant::now() + WINDOW;
     stage.mark(number)?;
     is_right(stage, history)?;
@@ -118,16 +128,11 @@ fn play(
     Ok(())
 }
 
-fn judge(failures: &[Failure], windows: &[Window], round: &Round, figures: &mut Figures) -> Result<()> {
+fn judge(failures: &[Failure], windows: &[Window], figures: &mut Figures) -> Result<()> {
     let may = |failure: &&Failure| windows.iter().any(|window| window.holds(failure.begin, failure.end));
     let wrong: Vec<_> = failures.iter().filter(|failure| !may(failure)).map(ToString::to_string).collect();
     ensure!(wrong.is_empty(), "requests failed that nothing broke:\n{}", wrong.join("\n"));
     figures.excused += failures.len();
-    let only_broken = round.faults().all(Fault::breaks_traffic).then(|| windows.last()).flatten();
-    let repair = only_broken.and_then(|window| {
-        failures.iter().map(|failure| failure.begin).max()?.checked_duration_since(window.begin)
-    });
-    figures.repairs.extend(repair);
     Ok(())
 }
 
@@ -139,6 +144,15 @@ impl Window {
 }
 
 impl Figures {
+    /// How long a round's faults broke traffic, if no others were near.
+    fn note_repair(&mut self, failures: &[Failure], windows: &[Window], round: &Round) {
+        let only_broken = round.faults().all(Fault::breaks_traffic).then(|| windows.last()).flatten();
+        let repair = only_broken.and_then(|window| {
+            failures.iter().map(|failure| failure.begin).max()?.checked_duration_since(window.begin)
+        });
+        self.repairs.extend(repair);
+    }
+
     /// Fails where hardly any request had to be answered.
     pub(crate) fn prove_something(&self) -> Result<()> {
         ensure!(self.share() >= LEAST_SHARE, "too few requests had to be answered:\n{self}");

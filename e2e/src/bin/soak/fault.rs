@@ -99,7 +99,8 @@ pub(crate) fn scripted(backend: Backend) -> Result<Tools> {
         for suffix in ["", "-save", "-restore"] {
             let (program, tool) = (program.display(), family.tool(suffix));
             let script = format!(
-                "real='{program} {tool}'\nfault=${{0%/*}}/fault\n\
+                "real='{program} {tool}'\nfault=${{0%/*}}/fault\nlock=${{0%/*}}/lock\n\
+                 [ -e \"$lock\" ] && case \"$0 $*\" in *-save*|*--version*) ;; *) : >\"$lock.met\";; esac\n\
                  [ -e \"$fault\" ] && . \"$fault\"\nexec $real \"$@\""
             );
             tools.replace(&tool, &script)?;
@@ -111,13 +112,23 @@ pub(crate) fn scripted(backend: Backend) -> Result<Tools> {
 impl Tool {
     /// From here on the tools do this.
     pub(crate) fn begin(self, tools: &Tools) -> Result<()> {
+        // Each leaves a mark when a tool does it.
         let script = match self {
-            Self::Fails => "echo failing on purpose >&2; exit 1\n".to_owned(),
-            Self::Locked => "echo Another app is holding the xtables lock >&2; exit 4\n".to_owned(),
-            Self::Missing => "exit 127\n".to_owned(),
-            Self::CutsSave => "case \"$0\" in *-save) $real \"$@\" | head -c 700; exit 0;; esac\n".to_owned(),
-            Self::Hangs { millis } => format!("sleep {}\n", seconds(millis)),
-            Self::Killed { millis } => format!("exec timeout -s KILL {} $real \"$@\"\n", seconds(millis)),
+            Self::Fails => ": >\"$fault.met\"; echo failing on purpose >&2; exit 1\n".to_owned(),
+            Self::Locked => {
+                ": >\"$fault.met\"; echo Another app is holding the xtables lock >&2; exit 4\n".to_owned()
+            }
+            Self::Missing => ": >\"$fault.met\"; exit 127\n".to_owned(),
+            Self::CutsSave => {
+                "case \"$0\" in *-save) : >\"$fault.met\"; $real \"$@\" | head -c 700; exit 0;; esac\n"
+                    .to_owned()
+            }
+            Self::Hangs { millis } => format!(": >\"$fault.met\"; sleep {}\n", seconds(millis)),
+            Self::Killed { millis } => format!(
+                "timeout -s KILL {} $real \"$@\"; status=$?\n\
+                 [ $status = 137 ] && {{ : >\"$fault.met\"; kill -KILL $$; }}\nexit $status\n",
+                seconds(millis)
+            ),
         };
         let draft = tools.folder().join("fault.draft");
         fs::write(&draft, script).context("write a fault")?;
@@ -129,10 +140,22 @@ fn seconds(millis: u64) -> String {
     format!("{}.{:03}", millis / 1000, millis % 1000)
 }
 
-/// The tools are as they should be.
-pub(crate) fn heal(tools: &Tools) {
+/// The tools are as they should be; tells whether any of them met the fault.
+pub(crate) fn heal(tools: &Tools) -> bool {
     // Another fault's end may have done it.
     let _ = fs::remove_file(tools.folder().join("fault"));
+    fs::remove_file(tools.folder().join("fault.met")).is_ok()
+}
+
+/// From here on tools note that they have to wait for the lock.
+pub(crate) fn watch_lock(tools: &Tools) -> Result<()> {
+    fs::write(tools.folder().join("lock"), "").context("note that the lock is held")
+}
+
+/// They do so no more; tells whether any had to.
+pub(crate) fn unwatch_lock(tools: &Tools) -> bool {
+    let _ = fs::remove_file(tools.folder().join("lock"));
+    fs::remove_file(tools.folder().join("lock.met")).is_ok()
 }
 
 /// Takes the lock; closing the file releases it.

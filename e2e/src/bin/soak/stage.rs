@@ -32,6 +32,10 @@ metricsBindAddress: 127.0.0.1:10249
 conntrack: {maxPerCore: 0}
 ";
 
+/// Names of faults that are met later than they begin.
+const LOCK: &str = "lock";
+const TOOL: &str = "tool";
+
 /// What the daemon logs after each sync.
 const SYNCED: &str = "SyncProxyRules complete";
 
@@ -51,12 +55,14 @@ pub(crate) struct Stage {
     is_excused: bool,
     /// What was picked for faults that pick.
     pub(crate) picked: Vec<String>,
+    /// Faults that the daemon has met by now, as far as that shows only when they end.
+    pub(crate) met: Vec<&'static str>,
 }
 
 /// The end of a fault that lasts.
 enum End {
     Start,
-    Release { _lock: File },
+    Release { lock: File },
     Heal,
     Resume,
 }
@@ -86,6 +92,7 @@ impl Stage {
             logs: Vec::new(),
             is_excused: false,
             picked: Vec::new(),
+            met: Vec::new(),
         };
         stage.start()?;
         Ok(stage)
@@ -168,15 +175,16 @@ impl Stage {
         for (_, end) in due {
             match end {
                 End::Start if self.proxy.is_none() => self.start()?,
-                End::Start | End::Release { .. } => {}
-                End::Heal => fault::heal(&self.tools),
+                End::Start => {}
+                End::Release { lock } => self.released(lock),
+                End::Heal => self.met.extend(fault::heal(&self.tools).then_some(TOOL)),
                 End::Resume => self.hosts.node.inside(|| self.server.resume())?,
             }
         }
         Ok(())
     }
 
-    /// Does it; tells whether anything came of it.
+    /// Does it; tells whether anything came of it at once.
     pub(crate) fn play(&mut self, event: &Event) -> Result<bool> {
         match event {
             Event::Put { service, form } => {
@@ -199,21 +207,26 @@ impl Stage {
         let now = Instant::now();
         match *fault {
             Fault::Kill { down } => {
+                let was_up = self.proxy.is_some();
                 self.kill();
                 self.ends.push((now + down, End::Start));
                 self.pause(Duration::ZERO)?;
+                Ok(was_up)
             }
             Fault::Lock { held } => {
-                // Who holds the lock cannot take it once more.
-                self.ends.retain(|(_, end)| !matches!(end, End::Release { .. }));
+                self.release();
                 let lock = fault::lock(&self.tools.lock())?;
+                fault::watch_lock(&self.tools)?;
                 self.is_excused = true;
-                self.ends.push((Instant::now() + held, End::Release { _lock: lock }));
+                self.ends.push((Instant::now() + held, End::Release { lock }));
+                Ok(false)
             }
             Fault::Tool { tool, lasts } => {
+                self.met.extend(fault::heal(&self.tools).then_some(TOOL));
                 tool.begin(&self.tools)?;
                 self.is_excused = true;
                 self.ends.push((now + lasts, End::Heal));
+                Ok(false)
             }
             Fault::Api(api) => {
                 // It cannot go down twice.
@@ -224,27 +237,38 @@ impl Stage {
                     self.ends.push((now + lasts, End::Resume));
                 }
                 api.begin(&self.server);
+                Ok(self.proxy.is_some())
             }
-            Fault::Flush { family, table } => {
-                return self.vandalize(|vandal| {
-                    vandal.flush(family, table)?;
-                    Ok(Some(format!("{family} {table}")))
-                });
-            }
-            Fault::Jump { family, pick } => return self.vandalize(|vandal| vandal.delete_jump(family, pick)),
-            Fault::Chain { family, pick } => {
-                return self.vandalize(|vandal| vandal.delete_chain(family, pick));
-            }
-            Fault::Rule { family, pick } => return self.vandalize(|vandal| vandal.delete_rule(family, pick)),
-            Fault::Foreign { family, pick } => return self.vandalize(|vandal| vandal.add_rule(family, pick)),
+            Fault::Flush { family, table } => self.vandalize(|vandal| {
+                vandal.flush(family, table)?;
+                Ok(Some(format!("{family} {table}")))
+            }),
+            Fault::Jump { family, pick } => self.vandalize(|vandal| vandal.delete_jump(family, pick)),
+            Fault::Chain { family, pick } => self.vandalize(|vandal| vandal.delete_chain(family, pick)),
+            Fault::Rule { family, pick } => self.vandalize(|vandal| vandal.delete_rule(family, pick)),
+            Fault::Foreign { family, pick } => self.vandalize(|vandal| vandal.add_rule(family, pick)),
         }
-        Ok(true)
+    }
+
+    /// Who holds the lock lets nobody else in, nor can take it once more.
+    fn release(&mut self) {
+        let ends = std::mem::take(&mut self.ends);
+        for (at, end) in ends {
+            match end {
+                End::Release { lock } => self.released(lock),
+                other @ (End::Start | End::Heal | End::Resume) => self.ends.push((at, other)),
+            }
+        }
+    }
+
+    fn released(&mut self, lock: File) {
+        drop(lock);
+        self.met.extend(fault::unwatch_lock(&self.tools).then_some(LOCK));
     }
 
     /// The daemon may change what was picked before it is broken; then nothing comes of it.
     fn vandalize(&mut self, act: impl Fn(&Vandal<'_>) -> Result<Option<String>>) -> Result<bool> {
-        // Who holds the lock lets nobody else in.
-        self.ends.retain(|(_, end)| !matches!(end, End::Release { .. }));
+        self.release();
         let lock = self.tools.lock();
         let vandal = Vandal { node: &self.hosts.node, backend: self.backend, lock: &lock };
         let picked = act(&vandal).unwrap_or_else(|error| {

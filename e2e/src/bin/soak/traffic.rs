@@ -77,6 +77,15 @@ impl Traffic {
         }));
     }
 
+    /// Lets each client have the answer that it waits for, and asks no more.
+    pub(crate) fn end(&mut self) {
+        self.log.ended.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            // A panic has been printed by its own thread.
+            let _ = thread.join();
+        }
+    }
+
     /// When each request began since this was asked last.
     pub(crate) fn begins(&self) -> Vec<Instant> {
         std::mem::take(&mut *self.log.begins.lock().unwrap_or_else(PoisonError::into_inner))
@@ -115,11 +124,7 @@ fn is_taken(error: &anyhow::Error) -> bool {
 
 impl Drop for Traffic {
     fn drop(&mut self) {
-        self.log.ended.store(true, Ordering::Relaxed);
-        for thread in self.threads.drain(..) {
-            // A panic has been printed by its own thread.
-            let _ = thread.join();
-        }
+        self.end();
     }
 }
 
