@@ -37,6 +37,8 @@ pub(super) struct Sieve {
     /// Whether the tool refused a transaction without naming a line.
     pub(super) is_speechless: bool,
     pub(super) refusals: usize,
+    /// How often others changed the tables meanwhile.
+    pub(super) changes: usize,
     /// Whether nearly all are refused for the same reason.
     pub(super) alike: Alike,
     pub(super) decided: Decided,
@@ -67,6 +69,7 @@ impl Sieve {
             group: None,
             is_speechless: false,
             refusals: 0,
+            changes: 0,
             alike: Alike::default(),
             decided: Decided::default(),
             result: Sifted::default(),

@@ -21,6 +21,8 @@ use super::{Left, Proxier, Surroundings};
 const MOST_REFUSALS: usize = 1000;
 /// How many culprits one sync may find. Where there are more, it is not the Services that are at fault.
 const MOST_CULPRITS: usize = 256;
+/// How often others may change the tables while one sync looks for culprits; then the next one goes on.
+const MOST_CHANGES: usize = 10;
 /// Changes nothing. Nobody refuses it but a tool that fails whatever it is fed.
 const NOTHING: &[u8] = b"*nat\nCOMMIT\n";
 
@@ -173,7 +175,8 @@ impl Proxier {
             Blame::AnyOf(_) | Blame::Nobody => sieve.only_suspect().cloned(),
         };
         if culprit.is_some() && self.was_changed(tables, sieve, |loss| !loss.is_empty())? {
-            return Ok(());
+            sieve.changes += 1;
+            return if sieve.changes > MOST_CHANGES { Err(refused.error) } else { Ok(()) };
         }
         match (culprit, sieve.group.take()) {
             (Some(culprit), group) => {
@@ -197,14 +200,22 @@ impl Proxier {
         }
     }
 
-    /// Looks whether others changed what a refused transaction was planned against, unless it had just been read back:
-    /// then nobody is to blame for the refusal, and the same is tried again with what is there.
+    /// Looks whether others changed what a refused transaction was planned against: then nobody is to blame for the
+    /// refusal, and the same is tried again with what is there.
     fn was_changed(
         &mut self,
         tables: &mut impl Tables,
         sieve: &mut Sieve,
         matters: impl Fn(&Loss) -> bool,
     ) -> Result<bool, TablesError> {
+        if let Some(Applied::Found(before)) = &sieve.applied {
+            // Between that look and the write is enough time for a flush.
+            let before = before.digest();
+            let found = self.look(tables)?;
+            let was_changed = found.digest() != before;
+            sieve.applied = Some(Applied::Found(found));
+            return Ok(was_changed);
+        }
         let Some(expected) = sieve.assumed() else { return Ok(false) };
         let found = self.look(tables)?;
         let loss = Loss::between(expected, &found);

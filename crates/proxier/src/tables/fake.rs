@@ -48,6 +48,8 @@ pub struct FakeTables {
     pub fails_at_commit: Option<usize>,
     /// Somebody empties all tables after so many refusals, once.
     pub flushed_after_refusals: Option<usize>,
+    /// Somebody empties all tables right after so many looks, once.
+    pub flushed_after_looks: Option<usize>,
     /// Rules as they were spelled when they were written, each behind the name of its chain.
     spelled: BTreeSet<String>,
 }
@@ -92,6 +94,7 @@ impl FakeTables {
             fails_after_refusals: None,
             fails_at_commit: None,
             flushed_after_refusals: None,
+            flushed_after_looks: None,
             spelled: BTreeSet::new(),
         }
     }
@@ -129,6 +132,13 @@ impl FakeTables {
 impl Tables for FakeTables {
     fn look(&mut self) -> Result<Found, TablesError> {
         let found = Found::of(self.save().as_bytes()).map_err(|error| refused(error.to_string()))?;
+        self.flushed_after_looks = match self.flushed_after_looks {
+            Some(1) => {
+                self.flush();
+                None
+            }
+            more => more.map(|looks| looks - 1),
+        };
         Ok(found)
     }
 

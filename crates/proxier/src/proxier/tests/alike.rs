@@ -35,6 +35,27 @@ fn a_rule_that_all_have_is_nobodys_fault() {
     }
 }
 
+/// What is read back may be gone when it is written to: nobody is to blame, and one sync is enough.
+#[test]
+fn a_flush_between_a_look_and_the_write_is_nobodys_fault() {
+    for layout in [Layout::Single, Layout::Blocks] {
+        let mut stage = Stage::with_layout(Family::V4, layout);
+        let changes = history::thousand();
+        let (before, later) = changes[..2 * 40].split_at(2 * 20);
+        stage.apply(before);
+        stage.sync().unwrap();
+        stage.proxier.suspect();
+        stage.tables.flushed_after_looks = Some(1);
+        stage.apply(later);
+        let report = stage.sync().unwrap();
+        assert_eq!((report.refused, report.quarantined), (Vec::new(), 0), "{layout:?}");
+        let mut fresh = Stage::with_layout(Family::V4, layout);
+        fresh.apply(&changes[..2 * 40]);
+        fresh.sync().unwrap();
+        assert_eq!(stage.tables.tables, fresh.tables.tables);
+    }
+}
+
 /// Those that are installed show that the tool accepts such rules.
 #[test]
 fn a_batch_of_bad_ones_does_not_excuse_itself() {
