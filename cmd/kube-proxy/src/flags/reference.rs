@@ -26,12 +26,59 @@ const OURS: &str = "
 |---|---|---|---|
 ";
 
+const GONE: &str = "
+## Flags that v1.36 does not know either
+
+They are refused as unknown.
+
+| flags | why |
+|---|---|
+";
+
+const UNKNOWN: [(&[&str], &str); 3] = [
+    (
+        &["cleanup-ipvs", "proxy-port-range", "resource-container", "udp-timeout"],
+        "removed long ago; `--cleanup` includes IPVS, and timeouts are those of `--conntrack-udp-timeout`",
+    ),
+    (
+        &[
+            "add-dir-header",
+            "alsologtostderr",
+            "log-backtrace-at",
+            "log-dir",
+            "log-file",
+            "logtostderr",
+            "one-output",
+            "skip-headers",
+            "stderrthreshold",
+        ],
+        "removed with 1.26; the log goes to standard error",
+    ),
+    (
+        &[
+            "enable-dsr",
+            "forward-healthcheck-vip",
+            "network-name",
+            "root-hnsendpoint-name",
+            "source-vip",
+            "windows-service",
+        ],
+        "on Windows only",
+    ),
+];
+
 #[test]
 fn the_page_has_every_flag() {
     let mut page = HEAD.to_owned();
     rows(&mut page, |flag| !flag.is_ours);
     page.push_str(OURS);
     rows(&mut page, |flag| flag.is_ours);
+    page.push_str(GONE);
+    for (flags, why) in UNKNOWN {
+        assert!(table::all().all(|flag| !flags.contains(&flag.name)), "{flags:?}");
+        let flags: Vec<_> = flags.iter().map(|name| format!("`--{name}`")).collect();
+        writeln!(page, "| {} | {why} |", flags.join(", ")).expect("memory takes all");
+    }
     expect_file!["../../../../docs/reference/flags.md"].assert_eq(&page);
 }
 
