@@ -104,12 +104,13 @@ impl fmt::Display for Verdict<'_> {
 /// The chain of nat that a new connection meets.
 static DISPATCH: ChainName = ChainName::KUBE_SERVICES;
 
-/// The chains of filter that a new connection meets, besides what the built-in chains hold of others.
-static FILTERS: [ChainName; 4] = [
-    ChainName::KUBE_SERVICES,
-    ChainName::KUBE_EXTERNAL_SERVICES,
-    ChainName::KUBE_NODEPORTS,
-    ChainName::KUBE_PROXY_FIREWALL,
+/// The chains of filter that a new connection meets, besides what the built-in chains hold of others, and the built-in
+/// chains that lead to them.
+static FILTERS: [(ChainName, &[ChainName]); 4] = [
+    (ChainName::KUBE_SERVICES, &[ChainName::FORWARD, ChainName::OUTPUT]),
+    (ChainName::KUBE_EXTERNAL_SERVICES, &[ChainName::INPUT, ChainName::FORWARD]),
+    (ChainName::KUBE_NODEPORTS, &[ChainName::INPUT]),
+    (ChainName::KUBE_PROXY_FIREWALL, &[ChainName::INPUT, ChainName::FORWARD, ChainName::OUTPUT]),
 ];
 
 /// Rules that packets can be walked through.
@@ -149,8 +150,11 @@ impl<'a> Tracer<'a> {
             walk.packet.destination.set_ip(endpoint.ip());
         }
         (walk.share, walk.is_marked) = (1.0, false);
-        for chain in &FILTERS {
-            walk.chain(Table::Filter, chain);
+        let hooks = walk.hooks();
+        for (chain, leads) in &FILTERS {
+            if leads.iter().any(|lead| hooks.contains(lead)) {
+                walk.chain(Table::Filter, chain);
+            }
         }
         walk.verdict
     }
@@ -180,6 +184,17 @@ enum Next {
 }
 
 impl<'a> Walk<'_, 'a> {
+    /// The built-in chains of filter that the packet passes.
+    fn hooks(&self) -> Vec<ChainName> {
+        let is_local = |address| self.tracer.local_addresses.contains(&address);
+        match (is_local(self.packet.source), is_local(self.packet.destination.ip())) {
+            (false, false) => vec![ChainName::FORWARD],
+            (false, true) => vec![ChainName::INPUT],
+            (true, false) => vec![ChainName::OUTPUT],
+            (true, true) => vec![ChainName::OUTPUT, ChainName::INPUT],
+        }
+    }
+
     /// Whether the packet's fate is known at the end of the chain.
     fn chain(&mut self, table: Table, chain: &'a ChainName) -> bool {
         let Some(rules) = self.tracer.chains.get(&(table, chain)) else { return false };

@@ -182,6 +182,28 @@ fn the_filter_alone_refuses_and_accepts() {
     );
 }
 
+/// What goes elsewhere passes FORWARD, which does not lead to KUBE-NODEPORTS.
+#[test]
+fn chains_are_met_where_built_in_chains_lead_to_them() {
+    check(
+        "10.0.0.2",
+        Protocol::Tcp,
+        "172.30.0.50:30000",
+        expect![[r#"
+        none
+    "#]],
+    );
+    check(
+        "192.168.0.2",
+        Protocol::Tcp,
+        "172.30.0.9:80",
+        expect![[r#"
+        REJECT
+        filter KUBE-SERVICES -d 172.30.0.9/32 -m tcp -p tcp --dport 80 -j REJECT
+    "#]],
+    );
+}
+
 #[test]
 fn a_loop_ends() {
     check(
