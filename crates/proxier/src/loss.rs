@@ -33,6 +33,14 @@ impl Loss {
         Self { jumps: found.missing_jumps(), chains: chains.collect(), rules }
     }
 
+    /// What is not there any more of what a look found.
+    pub fn since(before: &Found, found: &Found) -> Self {
+        let chains = before.our_chains().filter(|(table, chain)| !found.has_chain(*table, chain));
+        let missing = |table| before.count(table).saturating_sub(found.count(table));
+        let rules = missing(Table::Filter) + missing(Table::Nat);
+        Self { jumps: found.missing_jumps(), chains: chains.collect(), rules }
+    }
+
     /// What was missing at two looks.
     pub fn and(mut self, later: Self) -> Self {
         self.jumps

@@ -144,6 +144,14 @@ impl Applied {
         }
     }
 
+    /// What of it is there after a transaction that failed, however far it got.
+    pub(crate) fn untouched_by(&self, transaction: &Transaction) -> Self {
+        match self {
+            Self::Known(installed) => Self::Known(installed.untouched_by(transaction)),
+            Self::Found(found) => Self::Found(found.untouched_by(transaction)),
+        }
+    }
+
     /// What is there once a transaction, planned against this state, succeeded.
     pub fn commit(self, transaction: Transaction) -> Installed {
         let mut installed = match self {

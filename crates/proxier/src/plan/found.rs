@@ -9,7 +9,7 @@ use crate::jump::{Jump, jumps};
 use crate::parse::{Command, ParseError, Parser, Problem, SavedRule};
 use crate::rule::{Rule, Target};
 
-use super::{SharedChain, lines};
+use super::{SharedChain, Transaction, lines};
 
 /// The rules of one family as iptables-save tells them.
 #[derive(Clone, Debug, Default)]
@@ -52,6 +52,24 @@ impl Found {
             self.own.contains_key(chain)
         } else {
             self.others.contains_key(&(table, chain.clone()))
+        }
+    }
+
+    /// All chains that are ours.
+    pub fn our_chains(&self) -> impl Iterator<Item = (Table, ChainName)> {
+        let own = self.own.keys().map(|chain| (Table::Nat, chain.clone()));
+        own.chain(self.others.keys().filter(|(_, chain)| chain.is_ours()).cloned())
+    }
+
+    /// The same without what a transaction may have changed, however far it got: chains without their rules.
+    pub(super) fn untouched_by(&self, transaction: &Transaction) -> Self {
+        let is_there = |chain: &ChainName| !transaction.unwanted.contains(chain);
+        let own = self.own.keys().filter(|chain| is_there(chain));
+        let others = self.others.keys().map(|chain| (chain.clone(), Vec::new()));
+        Self {
+            own: own.map(|chain| (chain.clone(), OwnChain::default())).collect(),
+            others: others.collect(),
+            rules: BTreeMap::new(),
         }
     }
 

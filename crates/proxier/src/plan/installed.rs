@@ -104,8 +104,8 @@ impl Installed {
         }
     }
 
-    /// What a transaction leaves as it is, however far it gets.
-    pub(crate) fn untouched_by(&self, transaction: &Transaction) -> Self {
+    /// The same without what a transaction may have changed, however far it got.
+    pub(super) fn untouched_by(&self, transaction: &Transaction) -> Self {
         let mut untouched = self.clone();
         let touched = transaction.ports.keys().chain(&transaction.gone);
         touched.for_each(|name| untouched.remove(name));

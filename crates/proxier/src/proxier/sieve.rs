@@ -8,7 +8,8 @@ use std::time::Instant;
 use informer::object::NamespacedName;
 
 use crate::chain::ChainName;
-use crate::plan::{Applied, Blame, Installed, Suspect, Transaction};
+use crate::loss::Loss;
+use crate::plan::{Applied, Blame, Found, Suspect, Transaction};
 use crate::service::ServicePortName;
 use crate::tables::TablesError;
 use crate::world::Dirty;
@@ -25,7 +26,7 @@ pub(super) struct Sieve {
     /// What was there before the first transaction that left traces.
     pub(super) before: Option<Applied>,
     /// What has to be there after a refused transaction that left traces, if nobody else changed the tables.
-    pub(super) untouched: Option<Installed>,
+    pub(super) untouched: Option<Applied>,
     pub(super) dirty: Dirty,
     /// Left out for now; each group may hold culprits.
     pub(super) waiting: Vec<BTreeSet<Suspect>>,
@@ -115,22 +116,35 @@ impl Sieve {
     /// A transaction against this was refused.
     pub(super) fn refused_on(&mut self, applied: Applied, transaction: &Transaction, is_changed: bool) {
         if is_changed {
-            self.untouched = match &applied {
-                Applied::Known(installed) => Some(installed.untouched_by(transaction)),
-                Applied::Found(_) => None,
-            };
+            self.untouched = Some(applied.untouched_by(transaction));
             self.before.get_or_insert(applied);
         } else {
             self.applied = Some(applied);
         }
     }
 
-    /// What the transaction that was refused last took for granted, as far as it has to be there all the same.
-    pub(super) fn assumed(&self) -> Option<&Installed> {
-        match &self.applied {
-            Some(Applied::Known(installed)) => Some(installed),
-            Some(Applied::Found(_)) => None,
-            None => self.untouched.as_ref(),
+    /// This is what is there now.
+    pub(super) fn looked_up(&mut self, found: Found) {
+        match self.applied.replace(Applied::Found(found)) {
+            Some(known @ Applied::Known(_)) => drop(self.before.get_or_insert(known)),
+            Some(Applied::Found(_)) | None => {}
+        }
+    }
+
+    /// What is missing at a look of what the transaction that was refused last took for granted. None if nobody else
+    /// can have changed anything.
+    pub(super) fn missing_at(&self, found: &Found) -> Option<Loss> {
+        match (&self.applied, &self.untouched) {
+            (Some(Applied::Known(expected)), _) | (None, Some(Applied::Known(expected))) => {
+                Some(Loss::between(expected, found)).filter(|loss| !loss.is_empty())
+            }
+            (Some(Applied::Found(before)), _) => {
+                (before.digest() != found.digest()).then(|| Loss::since(before, found))
+            }
+            (None, Some(Applied::Found(before))) => {
+                Some(Loss::since(before, found)).filter(|loss| !loss.is_empty())
+            }
+            (None, None) => None,
         }
     }
 

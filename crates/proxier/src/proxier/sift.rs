@@ -5,7 +5,6 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use crate::loss::Loss;
 use crate::option::Host;
 use crate::plan::{Applied, Blame, Counts, Fate, Installed, Suspect, Transaction};
 use crate::render::{self, Context, RenderedPort};
@@ -159,9 +158,8 @@ impl Proxier {
         sieve: &mut Sieve,
         refused: Refused,
     ) -> Result<(), TablesError> {
-        let is_first = !std::mem::replace(&mut sieve.is_verified, true);
-        if is_first && self.was_changed(tables, sieve, |_| true)? {
-            return Ok(());
+        if !sieve.is_verified {
+            return self.verify(tables, sieve);
         }
         if sieve.refusals == 0 {
             tables.examine()?;
@@ -174,7 +172,7 @@ impl Proxier {
             Blame::One(culprit) => Some(culprit.clone()),
             Blame::AnyOf(_) | Blame::Nobody => sieve.only_suspect().cloned(),
         };
-        if culprit.is_some() && self.was_changed(tables, sieve, |loss| !loss.is_empty())? {
+        if culprit.is_some() && self.was_changed(tables, sieve)? {
             sieve.changes += 1;
             return if sieve.changes > MOST_CHANGES { Err(refused.error) } else { Ok(()) };
         }
@@ -200,33 +198,26 @@ impl Proxier {
         }
     }
 
+    /// Whatever was refused first is tried again with what is there.
+    fn verify(&mut self, tables: &mut impl Tables, sieve: &mut Sieve) -> Result<(), TablesError> {
+        let found = self.look(tables)?;
+        sieve.decided.lost(sieve.missing_at(&found).unwrap_or_default());
+        sieve.looked_up(found);
+        sieve.is_verified = true;
+        Ok(())
+    }
+
     /// Looks whether others changed what a refused transaction was planned against: then nobody is to blame for the
     /// refusal, and the same is tried again with what is there.
-    fn was_changed(
-        &mut self,
-        tables: &mut impl Tables,
-        sieve: &mut Sieve,
-        matters: impl Fn(&Loss) -> bool,
-    ) -> Result<bool, TablesError> {
-        if let Some(Applied::Found(before)) = &sieve.applied {
-            // Between that look and the write is enough time for a flush.
-            let before = before.digest();
-            let found = self.look(tables)?;
-            let was_changed = found.digest() != before;
-            sieve.applied = Some(Applied::Found(found));
-            return Ok(was_changed);
-        }
-        let Some(expected) = sieve.assumed() else { return Ok(false) };
+    fn was_changed(&mut self, tables: &mut impl Tables, sieve: &mut Sieve) -> Result<bool, TablesError> {
         let found = self.look(tables)?;
-        let loss = Loss::between(expected, &found);
-        let was_changed = matters(&loss);
-        if was_changed {
-            sieve.decided.lost(loss);
+        let loss = sieve.missing_at(&found);
+        let was_changed = loss.is_some();
+        // What is known is worth more, unless it is not known any more.
+        if was_changed || !matches!(sieve.applied, Some(Applied::Known(_))) {
+            sieve.looked_up(found);
         }
-        if was_changed || sieve.applied.is_none() {
-            let known = sieve.applied.replace(Applied::Found(found));
-            sieve.before = sieve.before.take().or(known);
-        }
+        loss.filter(|loss| !loss.is_empty()).into_iter().for_each(|loss| sieve.decided.lost(loss));
         Ok(was_changed)
     }
 

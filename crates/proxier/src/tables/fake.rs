@@ -297,8 +297,12 @@ fn apply(command: Command, chains: &mut Chains) -> Result<(), String> {
         Command::Chain { chain, policy } => {
             chains.insert(chain, Chain { policy, rules: Vec::new() });
         }
-        Command::Append { chain, rule } => rules(chains, &chain)?.push(rule),
+        Command::Append { chain, rule } => {
+            check_target(&rule, chains)?;
+            rules(chains, &chain)?.push(rule);
+        }
         Command::Insert { chain, position, rule } => {
+            check_target(&rule, chains)?;
             let rules = rules(chains, &chain)?;
             let index = position.get() - 1;
             if index > rules.len() {
@@ -335,14 +339,16 @@ fn delete(chain: &ChainName, chains: &mut Chains) -> Result<(), String> {
 
 /// The kernel accepts a table only if every jump leads somewhere.
 fn check_targets(chains: &Chains) -> Result<(), String> {
-    for rule in chains.values().flat_map(|chain| &chain.rules).filter_map(SavedRule::known) {
-        if let Some(Target::Jump(to)) = &rule.target
-            && !chains.contains_key(to)
-        {
-            return Err(format!("a rule jumps to {to}, which does not exist"));
+    chains.values().flat_map(|chain| &chain.rules).try_for_each(|rule| check_target(rule, chains))
+}
+
+fn check_target(rule: &SavedRule, chains: &Chains) -> Result<(), String> {
+    match rule.known().and_then(|rule| rule.target.as_ref()) {
+        Some(Target::Jump(to)) if !chains.contains_key(to) => {
+            Err(format!("a rule jumps to {to}, which does not exist"))
         }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn busy() -> TablesError {

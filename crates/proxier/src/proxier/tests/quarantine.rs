@@ -287,26 +287,39 @@ fn what_was_done_until_a_refusal_is_nobodys_loss() {
 fn a_flush_between_two_refusals_is_nobodys_fault() {
     let changes = &history::thousand()[..2 * 60];
     let text = |number: u16| format!("ns/many{:03}:p ", number * 9 + 4);
-    for (refused_by, layout) in
-        [(RefusedBy::SpeechlessKernel, Layout::Single), (RefusedBy::Kernel, Layout::Blocks)]
-    {
-        for refusals in 1..=40 {
-            let mut stage = Stage::with_layout(Family::V4, layout);
-            stage.apply(&service_with("1"));
-            stage.sync().unwrap();
-            stage.apply(changes);
-            stage.tables.poisons = (0..6).map(|number| Poison { text: text(number), refused_by }).collect();
-            stage.tables.flushed_after_refusals = Some(refusals);
-            let report = stage.sync().unwrap();
-            let names: Vec<_> =
-                report.refused.iter().map(|refusal| format!("{:?}", refusal.suspect)).collect();
-            assert_eq!((names.len(), report.quarantined), (6, 6), "after {refusals}: {names:?}");
-            let mut fresh = Stage::with_layout(Family::V4, layout);
-            fresh.apply(&service_with("1"));
-            fresh.tables.poisons = stage.tables.poisons.clone();
-            fresh.apply(changes);
-            fresh.sync().unwrap();
-            assert_eq!(stage.tables.tables, fresh.tables.tables, "{refused_by:?} after {refusals}");
+    let poisons = |refused_by| (0..6).map(|number| Poison { text: text(number), refused_by }).collect();
+    for (refused_by, layout) in [
+        (RefusedBy::SpeechlessKernel, Layout::Single),
+        (RefusedBy::Tool, Layout::Single),
+        (RefusedBy::Kernel, Layout::Blocks),
+    ] {
+        let mut fresh = Stage::with_layout(Family::V4, layout);
+        fresh.apply(&service_with("1"));
+        fresh.tables.poisons = poisons(refused_by);
+        fresh.apply(changes);
+        fresh.sync().unwrap();
+        for number in [1, 2, 3, 5, 8, 13, 21] {
+            for (refusals, looks) in [(Some(number), None), (None, Some(number))] {
+                let mut stage = Stage::with_layout(Family::V4, layout);
+                stage.apply(&service_with("1"));
+                stage.sync().unwrap();
+                stage.apply(changes);
+                stage.tables.poisons = poisons(refused_by);
+                stage.tables.flushed_after_refusals = refusals;
+                stage.tables.flushed_after_looks = looks;
+                // With what it reads, and with what it knows.
+                if number % 2 == 1 {
+                    stage.proxier.suspect();
+                }
+                let report = stage.sync().unwrap();
+                let when = format!("{refused_by:?}, flushed after {refusals:?} refusals or {looks:?} looks");
+                assert_eq!((report.refused.len(), report.quarantined), (6, 6), "{when}");
+                // Of a flush before what is accepted all the same nobody knows yet.
+                stage.tables.flushed_after_looks = None;
+                stage.proxier.suspect();
+                stage.sync().unwrap();
+                assert!(stage.tables.tables == fresh.tables.tables, "{when}");
+            }
         }
     }
 }
