@@ -45,6 +45,13 @@ pub(crate) enum Happening {
         /// What the tool said.
         cause: String,
     },
+    /// Something of a Service cannot be used, and is ignored.
+    FieldsIgnored {
+        /// The Service.
+        service: NamespacedName,
+        /// Which field, and why.
+        cause: String,
+    },
     /// Somebody else had taken rules away; they are back.
     RulesMissing {
         /// Whose rules.
@@ -138,6 +145,10 @@ impl Reporter {
                 );
                 let part = format!("{family} {service_port}");
                 (Topic::of_service(service, part, "RulesRefused", "ProgramRules"), note)
+            }
+            Happening::FieldsIgnored { service, cause } => {
+                let note = format!("node {node} ignores what it cannot use of {cause}");
+                (Topic::of_service(service, String::new(), "FieldsIgnored", "ReadService"), note)
             }
             Happening::Started => of_node(Severity::Normal, "Starting", String::new()),
             Happening::HealthServerFailed { cause } => {

@@ -9,6 +9,7 @@ mod environment;
 mod event;
 mod family;
 mod flags;
+mod flaw;
 mod flows;
 mod frontends;
 mod guard;

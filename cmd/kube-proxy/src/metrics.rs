@@ -6,6 +6,7 @@ mod bucket;
 mod build;
 mod conntrack;
 mod family;
+mod flaw;
 mod packet_counter;
 mod process;
 mod register;
@@ -20,6 +21,7 @@ use prometheus::{IntCounterVec, Registry};
 
 pub(crate) use conntrack::ConntrackMetrics;
 pub(crate) use family::FamilyMetrics;
+pub(crate) use flaw::FlawMetrics;
 pub(crate) use packet_counter::register_packet_counters;
 pub(crate) use process::start_time_seconds;
 pub(crate) use rest::RestMetrics;
@@ -39,6 +41,8 @@ pub(crate) struct Metrics {
     sync: SyncMetrics,
     /// What passes over the conntrack table saw and did.
     pub(crate) conntrack: ConntrackMetrics,
+    /// Objects of which something cannot be used.
+    pub(crate) flaws: FlawMetrics,
     /// Requests to the API server.
     pub(crate) rest: RestMetrics,
     /// Answers of the health server.
@@ -64,6 +68,7 @@ impl Metrics {
         Ok(Self {
             sync: SyncMetrics::new(&register)?,
             conntrack: ConntrackMetrics::new(&register)?,
+            flaws: FlawMetrics::new(&register)?,
             rest: RestMetrics::new(&register)?,
             health: HealthMetrics::new(&register)?,
         })

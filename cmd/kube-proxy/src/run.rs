@@ -17,6 +17,7 @@ use crate::built::Build;
 use crate::config_file::Watch;
 use crate::event::{Events, Happening, Reporter};
 use crate::family::FamilySync;
+use crate::flaw::Flaws;
 use crate::health::Eligibility;
 use crate::node::ThisNode;
 use crate::outside::{About, Outside};
@@ -90,7 +91,8 @@ pub(crate) fn run(plan: Plan, config: &Checked, about: About) -> Result<()> {
     outside.serve(config, about, &wakes)?;
     outside.events.tell(Happening::Started);
     let node = ThisNode::new(node, outside.health.clone(), config);
-    sync::run(initial, &woken, &node, families, ear)
+    let flaws = Flaws::new(outside.metrics.flaws.clone(), outside.events.clone());
+    sync::run(initial, &woken, &node, flaws, families, ear)
 }
 
 /// How long to wait for what the Node object tells.

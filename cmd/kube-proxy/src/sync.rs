@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use informer::change::{Batch, Change};
-use informer::object::Complaint;
 use proxier::drift::watch::{Heard, Watch};
 use proxier::tables::Tables;
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::family::FamilySync;
+use crate::flaw::Flaws;
 use crate::node::ThisNode;
 use crate::pace::Gathering;
 
@@ -56,6 +56,7 @@ pub(crate) fn run<T: Tables + Send + 'static>(
     initial: Batch,
     wakes: &Receiver<Wake>,
     node: &ThisNode,
+    flaws: Flaws,
     families: Vec<FamilySync<T>>,
     watch: Option<Watch>,
 ) -> anyhow::Result<()> {
@@ -66,7 +67,7 @@ pub(crate) fn run<T: Tables + Send + 'static>(
     if let Some(watch) = watch {
         listen(watch, families.clone())?;
     }
-    let result = distribute(initial, wakes, node, &families);
+    let result = distribute(initial, wakes, node, flaws, &families);
     families.iter().for_each(|family| drop(family.send(News::End)));
     // Ends as soon as every thread has dropped its end.
     let _ended = all_done.recv_timeout(GRACE);
@@ -78,11 +79,12 @@ fn distribute(
     initial: Batch,
     wakes: &Receiver<Wake>,
     node: &ThisNode,
+    mut flaws: Flaws,
     families: &[Sender<News>],
 ) -> anyhow::Result<()> {
     let mut batch = initial;
     loop {
-        log_complaints(&batch.complaints);
+        flaws.tell(&batch);
         batch.changes.iter().for_each(log_change);
         node.take_in(&batch.changes)?;
         let shared = Arc::new(batch);
@@ -178,11 +180,4 @@ fn take_in<T: Tables + Send>(family: &mut FamilySync<T>, news: &News) -> Control
         News::End => return ControlFlow::Break(()),
     }
     ControlFlow::Continue(())
-}
-
-/// Logs what could not be used of the objects.
-fn log_complaints(complaints: &[Complaint]) {
-    for Complaint { object, field, value, reason } in complaints {
-        warn!(object, field, value, reason, "Ignored what cannot be used");
-    }
 }

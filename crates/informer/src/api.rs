@@ -96,7 +96,7 @@ pub async fn follow_only(
             let completes = matches!(&news, News::Listed(resource) if missing.remove(resource));
             tell(news)?;
             if completes && missing.is_empty() {
-                tell(News::Batch(Batch { changes: vec![Change::Synced], complaints: Vec::new() }))?;
+                tell(News::Batch(Batch { changes: vec![Change::Synced], ..Batch::default() }))?;
             }
         }
         ControlFlow::Continue(())

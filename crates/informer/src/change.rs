@@ -2,11 +2,12 @@
 //!
 //! Knows nothing of lists, watches and files.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use compact_str::CompactString;
 
-use crate::object::{Complaint, EndpointSlice, NamespacedName, Node, Service};
+use crate::object::{Complaint, EndpointSlice, NamespacedName, Node, Service, Subject};
 
 /// One object that is different, or one fact about the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,13 +36,32 @@ pub struct Batch {
     pub changes: Vec<Change>,
     /// Fields and documents that could not be used.
     pub complaints: Vec<Complaint>,
+    /// Objects of which something could not be used, and which are gone, or of which everything can be used; whatever
+    /// `complaints` say of them was before.
+    pub mended: Vec<Subject>,
 }
 
 impl Batch {
+    /// Whether it tells nothing.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.complaints.is_empty() && self.mended.is_empty()
+    }
+
     /// Appends what became known later.
     pub fn extend(&mut self, later: Self) {
         self.changes.extend(later.changes);
-        self.complaints.extend(later.complaints);
+        self.complain(later.complaints);
+        self.mended.extend(later.mended);
+    }
+
+    /// Adds what is wrong as of now.
+    pub(crate) fn complain(&mut self, complaints: Vec<Complaint>) {
+        if !self.mended.is_empty() {
+            let flawed: BTreeSet<_> =
+                complaints.iter().filter_map(|complaint| complaint.about.as_ref()).collect();
+            self.mended.retain(|subject| !flawed.contains(subject));
+        }
+        self.complaints.extend(complaints);
     }
 
     /// The Node of this name as it was told of last, if it was.

@@ -58,8 +58,7 @@ pub fn watch(
     files.scan(&Touched::default())?;
     let mut batch = files.initial();
     loop {
-        let has_news = !batch.changes.is_empty() || !batch.complaints.is_empty();
-        if has_news && deliver(batch).is_break() {
+        if !batch.is_empty() && deliver(batch).is_break() {
             return Ok(());
         }
         match events.gather(stop.as_fd())? {

@@ -13,7 +13,7 @@ use std::ffi::{OsStr, OsString};
 
 use crate::cache::{Cache, Object};
 use crate::change::Batch;
-use crate::object::{Complaint, NamespacedName};
+use crate::object::{Complaint, NamespacedName, Subject};
 
 use file::{File, Statement};
 use kind::Identity;
@@ -28,6 +28,11 @@ pub struct Manifests {
     cache: Cache,
     /// What is wrong and has been told: it is not told again until it was right in between.
     told: BTreeSet<Complaint>,
+}
+
+/// What is complained of.
+fn subjects(complaints: &BTreeSet<Complaint>) -> BTreeSet<Subject> {
+    complaints.iter().filter_map(|complaint| complaint.about.clone()).collect()
 }
 
 /// The Service that an EndpointSlice belongs to.
@@ -69,9 +74,10 @@ impl Manifests {
         let objects = self.objects(&mut complaints);
         let changes = self.cache.replace(objects);
         let told = complaints.iter().cloned().collect();
+        let mended = &subjects(&self.told) - &subjects(&told);
         complaints.retain(|complaint| !self.told.contains(complaint));
         self.told = told;
-        Batch { changes, complaints }
+        Batch { changes, complaints, mended: mended.into_iter().collect() }
     }
 
     /// What all files say together: of several documents about one object the last one counts.

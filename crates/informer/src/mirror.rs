@@ -26,7 +26,7 @@ pub(crate) fn mirror(raw: &raw::Endpoints, fingerprint: Fingerprint) -> (Vec<End
     if is_not_mirrored(&raw.metadata) {
         return (Vec::new(), Vec::new());
     }
-    let mut complaints = Complaints::about(format_args!("Endpoints {name}"));
+    let mut complaints = Complaints::about("Endpoints", &name);
     let mut slices = Vec::new();
     for (index, subset) in raw.subsets.iter().enumerate() {
         let ports = parse_ports(&subset.ports, &format!("subsets[{index}].ports"), &mut complaints);

@@ -14,8 +14,8 @@ mod service;
 use std::num::NonZeroU16;
 
 pub use by_name::{ByName, Named};
-pub use complaint::Complaint;
 pub(crate) use complaint::Complaints;
+pub use complaint::{Complaint, Subject};
 pub use endpoint_slice::{AddressType, Endpoint, EndpointPort, EndpointSlice};
 pub use fingerprint::Fingerprint;
 pub use name::NamespacedName;

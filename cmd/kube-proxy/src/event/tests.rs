@@ -60,6 +60,18 @@ fn a_health_check_that_fails_is_an_event_of_the_service() {
     }
 }
 
+#[test]
+fn a_field_that_cannot_be_used_is_an_event_of_the_service() {
+    let service = NamespacedName::new("demo", "web");
+    let cause = "Service demo/web: spec.clusterIP: \"x\": is not an IP address".to_owned();
+    let body = reporter().describe(Happening::FieldsIgnored { service, cause }, at(0)).body(None);
+    let words = [&body["type"], &body["reason"], &body["action"], &body["regarding"]["name"]];
+    assert_eq!(words, ["Warning", "FieldsIgnored", "ReadService", "web"]);
+    let note =
+        "node n ignores what it cannot use of Service demo/web: spec.clusterIP: \"x\": is not an IP address";
+    assert_eq!(body["note"], note);
+}
+
 fn refused(family: Family, port: &str) -> Happening {
     Happening::RulesRefused {
         family,

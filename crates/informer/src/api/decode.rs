@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use super::resource::Resource;
 use crate::cache::{Key, Object};
 use crate::object::raw::or_default;
-use crate::object::{Complaint, EndpointSlice, Fingerprint, Node, Service, raw};
+use crate::object::{Complaint, EndpointSlice, Fingerprint, Node, Service, Subject, raw};
 
 #[cfg(test)]
 mod tests;
@@ -137,20 +137,26 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Fault> {
 fn unreadable(resource: Resource, bytes: &[u8], fault: Fault) -> Reading {
     let complaint = match fault {
         Fault::Nameless(complaint) => complaint,
-        Fault::Mistyped { field, reason } => Complaint::new(about(resource, bytes), field, "", reason),
+        Fault::Mistyped { field, reason } => match subject(resource, bytes) {
+            Some(subject) => Complaint::of(subject, field, "", reason),
+            None => Complaint::new(kind(resource), field, "", reason),
+        },
     };
     Reading { meaning: Meaning::Unreadable(key(resource, bytes)), complaints: vec![complaint] }
 }
 
-/// Kind and name of an object, as far as they can be told.
-fn about(resource: Resource, bytes: &[u8]) -> String {
-    match (resource, key(resource, bytes)) {
-        (_, Some(Key::Node(name))) => format!("Node {name}"),
-        (_, Some(Key::Service(name))) => format!("Service {name}"),
-        (_, Some(Key::EndpointSlice(name))) => format!("EndpointSlice {name}"),
-        (Resource::Node, None) => "Node".to_owned(),
-        (Resource::Services, None) => "Service".to_owned(),
-        (Resource::EndpointSlices, None) => "EndpointSlice".to_owned(),
+/// Kind and name of an object, if it has a name, of whatever form.
+pub(super) fn subject(resource: Resource, bytes: &[u8]) -> Option<Subject> {
+    let NamedMetadata { name, namespace, .. } = Named::from(bytes).metadata;
+    let namespace = if resource == Resource::Node { "" } else { namespace.as_str() };
+    (!name.is_empty()).then(|| Subject::new(kind(resource), namespace, &name))
+}
+
+fn kind(resource: Resource) -> &'static str {
+    match resource {
+        Resource::Node => "Node",
+        Resource::Services => "Service",
+        Resource::EndpointSlices => "EndpointSlice",
     }
 }
 

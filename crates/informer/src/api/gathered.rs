@@ -2,14 +2,14 @@
 //!
 //! Knows nothing of how lists are asked for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::decode::{self, Meaning};
 use super::known::Known;
 use super::resource::Resource;
 use crate::cache::Key;
 use crate::change::{Batch, Change};
-use crate::object::Complaint;
+use crate::object::{Complaint, Subject};
 
 /// A list that is not complete yet.
 #[derive(Debug, Default)]
@@ -44,8 +44,9 @@ impl Gathered {
         self.said.extend(decode::key(resource, bytes).map(Said::Gone));
     }
 
-    /// This is all there is. What is known is not complained of again, unless nothing of it can be used.
-    pub(super) fn complete(mut self, known: &mut Known) -> Batch {
+    /// This is all there is. What is known is not complained of again, unless nothing of it can be used. `flawed` are
+    /// all of which something cannot be used.
+    pub(super) fn complete(mut self, known: &mut Known, flawed: &mut BTreeSet<Subject>) -> Batch {
         self.said.reverse();
         self.said.sort_by_cached_key(Said::key);
         self.said.dedup_by(|earlier, last| earlier.key() == last.key());
@@ -59,12 +60,15 @@ impl Gathered {
             }
             list.push(meaning);
         }
+        let all = about.values().flatten().chain(&self.nameless);
+        let before = std::mem::replace(flawed, all.filter_map(|complaint| complaint.about.clone()).collect());
+        let mended = before.difference(flawed).cloned().collect();
         list.extend(self.nameless.iter().map(|_| Meaning::Unreadable(None)));
         let useless: Vec<Key> = list.iter().filter_map(Meaning::useless_key).cloned().collect();
         let changes = known.replace(list);
         let told = changes.iter().filter_map(key).chain(useless);
         let complaints = told.filter_map(|key| about.remove(&key)).flatten().chain(self.nameless).collect();
-        Batch { changes, complaints }
+        Batch { changes, complaints, mended }
     }
 }
 

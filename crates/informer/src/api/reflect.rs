@@ -157,7 +157,7 @@ impl Reflector<'_> {
     /// Tells what became known.
     async fn tell(&mut self) -> Result<(), Deaf> {
         let batch = self.watch.take();
-        if !batch.changes.is_empty() || !batch.complaints.is_empty() {
+        if !batch.is_empty() {
             self.send(News::Batch(batch)).await?;
         }
         if self.watch.is_synced() && !self.is_told {

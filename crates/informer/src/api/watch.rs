@@ -3,6 +3,7 @@
 //! The whole protocol of list and watch, without a wire: bytes of objects and lines go in, changes
 //! come out. Knows nothing of HTTP, clocks and waits; it only says whether to wait.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::decode::{self, Meaning};
@@ -14,6 +15,7 @@ use super::list;
 use super::resource::Resource;
 use super::timing::Initial;
 use crate::change::Batch;
+use crate::object::Subject;
 
 #[cfg(test)]
 mod tests;
@@ -53,6 +55,8 @@ pub(super) struct Watch {
     resource: Resource,
     initial: Initial,
     known: Known,
+    /// Objects that exist and of which something cannot be used.
+    flawed: BTreeSet<Subject>,
     ask: Ask,
     /// A list that is not complete yet.
     gathered: Gathered,
@@ -69,6 +73,7 @@ impl Watch {
             resource,
             initial,
             known: Known::default(),
+            flawed: BTreeSet::new(),
             ask: match initial {
                 Initial::Stream => Ask::Stream,
                 Initial::List => Ask::ListAny,
@@ -226,9 +231,7 @@ impl Watch {
             return Err(Failure::Garbled("a list has no resourceVersion".to_owned()));
         }
         let gathered = std::mem::take(&mut self.gathered);
-        let Batch { changes, complaints } = gathered.complete(&mut self.known);
-        self.batch.changes.extend(changes);
-        self.batch.complaints.extend(complaints);
+        self.batch.extend(gathered.complete(&mut self.known, &mut self.flawed));
         self.reached = version;
         Ok(())
     }
@@ -238,8 +241,12 @@ impl Watch {
         let reading = decode::object(self.resource, object);
         let is_useless = !matches!(reading.meaning, Meaning::Is(_));
         let change = self.known.set(reading.meaning);
+        if reading.complaints.is_empty() {
+            self.mended(object);
+        }
+        self.flawed.extend(reading.complaints.iter().filter_map(|complaint| complaint.about.clone()));
         if change.is_some() || is_useless {
-            self.batch.complaints.extend(reading.complaints);
+            self.batch.complain(reading.complaints);
         }
         self.batch.changes.extend(change);
         Ok(())
@@ -247,9 +254,19 @@ impl Watch {
 
     fn deleted(&mut self, object: &[u8]) -> Line {
         self.reach(&decode::version(object))?;
+        self.mended(object);
         let key = decode::key(self.resource, object);
         self.batch.changes.extend(key.and_then(|key| self.known.delete(key)));
         Ok(())
+    }
+
+    /// There is nothing to complain of any more.
+    fn mended(&mut self, object: &[u8]) {
+        // Most of the time nothing is flawed.
+        if !self.flawed.is_empty() {
+            let subject = decode::subject(self.resource, object);
+            self.batch.mended.extend(subject.and_then(|subject| self.flawed.take(&subject)));
+        }
     }
 
     fn reach(&mut self, version: &str) -> Line {

@@ -52,9 +52,10 @@ impl File {
             Ok(Found { about, objects, complaints }) => {
                 self.statements.push(Statement { about, objects, place: place.to_owned() });
                 for complaint in complaints {
-                    let Complaint { object, field, value, reason } = complaint;
+                    let Complaint { about, object, field, value, reason } = complaint;
                     let object = format_args!("{place}: {object}");
-                    complaint::push(&mut self.complaints, Complaint::new(object, field, value, reason));
+                    let complaint = Complaint::new(object, field, value, reason);
+                    complaint::push(&mut self.complaints, Complaint { about, ..complaint });
                 }
             }
             Err(Fault { field, value, reason }) => {

@@ -12,7 +12,7 @@ use serde_path_to_error::Segment;
 
 use crate::cache::Object;
 use crate::document::Fault;
-use crate::object::{Complaint, EndpointSlice, Fingerprint, NamespacedName, Node, Service, raw};
+use crate::object::{Complaint, EndpointSlice, Fingerprint, NamespacedName, Node, Service, Subject, raw};
 use crate::{default, mirror};
 
 use super::strict;
@@ -32,10 +32,14 @@ impl Identity {
         self.kind == ENDPOINTS
     }
 
+    fn subject(&self) -> Subject {
+        Subject::new(self.kind, &self.name.namespace, &self.name.name)
+    }
+
     fn complaints(&self, faults: Vec<Fault>) -> impl Iterator<Item = Complaint> {
         faults
             .into_iter()
-            .map(move |Fault { field, value, reason }| Complaint::new(self, field, value, reason))
+            .map(move |Fault { field, value, reason }| Complaint::of(self.subject(), field, value, reason))
     }
 }
 

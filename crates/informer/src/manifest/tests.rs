@@ -188,6 +188,24 @@ fn misspelt_fields_and_kinds_are_named() {
     assert_eq!(complaints, expected.map(|line| format!("a.yaml document {line}")).each_ref());
 }
 
+/// Whoever counts the objects that are complained of hears when there is one less.
+#[test]
+fn the_end_of_a_complaint_is_told() {
+    let mut manifests = Manifests::default();
+    manifests.put(OsStr::new("a.yaml"), service("web", "10.0.0.300").as_bytes());
+    manifests.put(OsStr::new("b.yaml"), service("gone", "10.0.0.300").as_bytes());
+    let about: Vec<_> = manifests.changes().complaints.into_iter().filter_map(|flaw| flaw.about).collect();
+    assert_eq!(
+        about.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["Service default/web", "Service default/gone"]
+    );
+    assert!(manifests.changes().is_empty());
+    manifests.put(OsStr::new("a.yaml"), service("web", "10.0.0.3").as_bytes());
+    assert_eq!(manifests.changes().mended, about[..1]);
+    manifests.remove(OsStr::new("b.yaml"));
+    assert_eq!(manifests.changes().mended, about[1..]);
+}
+
 /// What kubectl prints of objects in a cluster has more than a proxy reads, and nothing unknown.
 #[test]
 fn objects_as_clusters_have_them_are_no_reason_to_complain() {

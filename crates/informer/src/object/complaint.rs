@@ -3,10 +3,39 @@
 //! Knows nothing of where it is reported.
 
 use std::fmt;
+use std::sync::Arc;
+
+use super::name::NamespacedName;
+
+/// Kind and name of an object as they stand in it, whether it may be called so or not; printed `Service demo/web`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Subject {
+    /// `kind`.
+    pub kind: &'static str,
+    /// Namespace and name, printable and of bearable length.
+    pub name: NamespacedName,
+}
+
+impl Subject {
+    pub(crate) fn new(kind: &'static str, namespace: &str, name: &str) -> Self {
+        Self { kind, name: NamespacedName::new(printable(namespace), printable(name)) }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            "Node" => write!(f, "Node {}", self.name.name),
+            kind => write!(f, "{kind} {}", self.name),
+        }
+    }
+}
 
 /// One field of one object that cannot be used; the rest of the object counts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Complaint {
+    /// The object, if it can be told.
+    pub about: Option<Arc<Subject>>,
     /// Kind and name, as in `Service demo/web`; in a directory of manifests after the file and the
     /// document, as in `web.yaml document 2: Service demo/web`.
     pub object: String,
@@ -27,6 +56,7 @@ impl Complaint {
         reason: impl fmt::Display,
     ) -> Self {
         Self {
+            about: None,
             object: printable(&object.to_string()),
             field: printable(&field.to_string()),
             value: shortened(&value.to_string(), LONGEST_VALUE),
@@ -35,9 +65,22 @@ impl Complaint {
     }
 }
 
+impl Complaint {
+    /// The same of an object that can be told.
+    pub(crate) fn of(
+        subject: Subject,
+        field: impl fmt::Display,
+        value: impl fmt::Display,
+        reason: impl fmt::Display,
+    ) -> Self {
+        let complaint = Self::new(&subject, field, value, reason);
+        Self { about: Some(Arc::new(subject)), ..complaint }
+    }
+}
+
 impl fmt::Display for Complaint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { object, field, value, reason } = self;
+        let Self { object, field, value, reason, .. } = self;
         write!(f, "{object}: ")?;
         if !field.is_empty() {
             write!(f, "{field}: ")?;
@@ -75,24 +118,25 @@ pub(crate) fn push(list: &mut Vec<Complaint>, complaint: Complaint) {
     if list.len() + 1 < MOST {
         list.push(complaint);
     } else if list.len() < MOST {
-        list.push(Complaint::new(complaint.object, "", "", "has more faults, which are not listed"));
+        let more = Complaint::new(complaint.object, "", "", "has more faults, which are not listed");
+        list.push(Complaint { about: complaint.about, ..more });
     }
 }
 
 /// The complaints about one object, as they come up.
 #[derive(Debug)]
 pub(crate) struct Complaints {
-    object: String,
+    subject: Subject,
     list: Vec<Complaint>,
 }
 
 impl Complaints {
-    pub(crate) fn about(object: impl fmt::Display) -> Self {
-        Self { object: object.to_string(), list: Vec::new() }
+    pub(crate) fn about(kind: &'static str, name: &NamespacedName) -> Self {
+        Self { subject: Subject::new(kind, &name.namespace, &name.name), list: Vec::new() }
     }
 
     pub(crate) fn add(&mut self, field: impl fmt::Display, value: impl fmt::Display, reason: &str) {
-        push(&mut self.list, Complaint::new(&self.object, field, value, reason));
+        push(&mut self.list, Complaint::of(self.subject.clone(), field, value, reason));
     }
 
     pub(crate) fn into_list(self) -> Vec<Complaint> {
@@ -102,11 +146,11 @@ impl Complaints {
 
 #[cfg(test)]
 mod tests {
-    use super::{Complaint, Complaints};
+    use super::{Complaint, Complaints, NamespacedName};
 
     #[test]
     fn there_is_an_end_to_complaints() {
-        let mut complaints = Complaints::about("Service demo/web");
+        let mut complaints = Complaints::about("Service", &NamespacedName::new("demo", "web"));
         for index in 0..1000 {
             complaints.add(format_args!("spec.externalIPs[{index}]"), "x", "is not an IP address");
         }

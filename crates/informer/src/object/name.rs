@@ -7,7 +7,7 @@ use std::fmt;
 
 use compact_str::CompactString;
 
-use super::complaint::Complaint;
+use super::complaint::{Complaint, Subject};
 use super::raw;
 
 /// Namespace and name of an object; printed `namespace/name`.
@@ -72,7 +72,7 @@ impl raw::Node {
         if is_subdomain(name) {
             return Ok(name.clone());
         }
-        Err(Complaint::new(format_args!("Node {name}"), "metadata.name", name, SUBDOMAIN))
+        Err(Complaint::of(Subject::new("Node", "", name), "metadata.name", name, SUBDOMAIN))
     }
 }
 
@@ -98,18 +98,18 @@ fn is_label_of_any_length(text: &str) -> bool {
 }
 
 fn namespaced(
-    kind: &str,
+    kind: &'static str,
     metadata: &raw::Metadata,
     is_name: fn(&str) -> bool,
     rule: &str,
 ) -> Result<NamespacedName, Complaint> {
     let raw::Metadata { namespace, name, .. } = metadata;
-    let object = format!("{kind} {namespace}/{name}");
+    let subject = || Subject::new(kind, namespace, name);
     if !is_name(name) {
-        return Err(Complaint::new(object, "metadata.name", name, rule));
+        return Err(Complaint::of(subject(), "metadata.name", name, rule));
     }
     if !is_label(namespace) {
-        return Err(Complaint::new(object, "metadata.namespace", namespace, LABEL));
+        return Err(Complaint::of(subject(), "metadata.namespace", namespace, LABEL));
     }
     Ok(NamespacedName::new(namespace.clone(), name.clone()))
 }

@@ -123,14 +123,18 @@ pub(crate) fn fifty_of_a_thousand(backend: Backend) -> Result<()> {
     are_named(&stage, &proxy, &cluster)
 }
 
-/// Each is named in the log; those that the daemon could not know are counted, and have a Warning Event each.
+/// Each is named in the log, is counted, and has a Warning Event: those that the daemon could not know by what was refused,
+/// the others by what it cannot use of them.
 fn are_named(stage: &Stage, proxy: &Proxy, cluster: &[(Service, Option<RefusedBy>)]) -> Result<()> {
     let log = proxy.log()?;
-    let mut left_out = Vec::new();
+    let (mut left_out, mut ignored) = (Vec::new(), Vec::new());
     for (service, refused_by) in cluster {
         let Some(refused_by) = refused_by else { continue };
         let line = match refused_by {
-            RefusedBy::Parser => service.name.clone(),
+            RefusedBy::Parser => {
+                ignored.push(&service.name);
+                service.name.clone()
+            }
             RefusedBy::Tool | RefusedBy::Kernel { .. } => {
                 left_out.push(&service.name);
                 format!("servicePort=\"kp/{}:p\"", service.name)
@@ -141,10 +145,16 @@ fn are_named(stage: &Stage, proxy: &Proxy, cluster: &[(Service, Option<RefusedBy
     }
     let counted = stage.metric("kubeproxy_quarantined_service_ports{ip_family=\"IPv4\"}")?;
     ensure!((counted, left_out.len()) == (25.0, 25), "{counted} are counted, {left_out:?} are left out");
+    let counted = stage.metric("kubeproxy_objects_with_ignored_fields{kind=\"Service\"}")?;
+    ensure!((counted, ignored.len()) == (25.0, 25), "{counted} are counted, {ignored:?} are ignored in part");
     let complaints = log.lines().filter(|line| line.contains("Left out a service port")).count();
     ensure!(complaints == 25, "{complaints} lines for 25 service ports");
     for service in left_out {
         stage.api()?.wait_for_event("RulesRefused", service, &format!("left out kp/{service}:p"))?;
+    }
+    for service in ignored {
+        let words = format!("ignores what it cannot use of Service kp/{service}: ");
+        stage.api()?.wait_for_event("FieldsIgnored", service, &words)?;
     }
     Ok(())
 }

@@ -238,7 +238,8 @@ impl Vandal<'_> {
 
     pub(crate) fn add_rule(&self, family: Family, pick: usize) -> Result<Option<String>> {
         let save = self.save(family)?;
-        let Some((table, line)) = picked(&save, pick, is_our_chain) else {
+        let Some((table, line)) = picked(&save, pick, |table, line| is_ours_alone(family, table, line))
+        else {
             return Ok(None);
         };
         let chain = line[1..].split(' ').next().expect("a chain has a name");
@@ -291,7 +292,26 @@ fn is_our_chain(table: &str, line: &str) -> bool {
     table != "mangle" && line.starts_with(":KUBE-") && !line.starts_with(":KUBE-PROXY-CANARY")
 }
 
+/// A chain in which nobody else may have rules: without any of ours in it, `KUBE-FIREWALL` is the kubelet's.
+fn is_ours_alone(family: Family, table: &str, line: &str) -> bool {
+    is_our_chain(table, line) && !(family == Family::V6 && line.starts_with(":KUBE-FIREWALL "))
+}
+
 fn picked(save: &str, pick: usize, is_meant: impl Fn(&str, &str) -> bool) -> Option<(&str, &str)> {
     let meant: Vec<_> = lines(save).filter(|(table, line)| is_meant(table, line)).collect();
     (!meant.is_empty()).then(|| meant[pick % meant.len()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kubelets_chain_is_not_ours_alone() {
+        let of = |family, line| is_ours_alone(family, "filter", line);
+        assert!(of(Family::V4, ":KUBE-FIREWALL - [0:0]") && !of(Family::V6, ":KUBE-FIREWALL - [0:0]"));
+        assert!(
+            of(Family::V6, ":KUBE-PROXY-FIREWALL - [0:0]") && !of(Family::V4, ":KUBE-PROXY-CANARY - [0:0]")
+        );
+    }
 }

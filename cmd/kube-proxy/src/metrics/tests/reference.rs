@@ -51,6 +51,7 @@ const OURS: &[&str] = &[
     "kubeproxy_iptables_backend",
     "kubeproxy_iptables_lock",
     "kubeproxy_iptables_restore_blocks",
+    "kubeproxy_objects",
     "kubeproxy_quarantined",
     "kubeproxy_sync_phase",
 ];

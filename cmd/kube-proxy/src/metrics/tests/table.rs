@@ -51,6 +51,7 @@ const TABLE_OF_ALL: &[Row] = &[
     ("kubeproxy_iptables_lock_wait_seconds_total", "counter", FAMILY, ""),
     ("kubeproxy_iptables_restore_blocks_total", "counter", FAMILY, ""),
     ("kubeproxy_network_programming_duration_seconds", "histogram", FAMILY, PROGRAMMING),
+    ("kubeproxy_objects_with_ignored_fields", "gauge", &["kind"], ""),
     ("kubeproxy_proxy_healthz_total", "counter", &["code"], ""),
     ("kubeproxy_proxy_livez_total", "counter", &["code"], ""),
     ("kubeproxy_quarantined_service_ports", "gauge", FAMILY, ""),

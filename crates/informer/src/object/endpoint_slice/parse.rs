@@ -23,7 +23,7 @@ impl EndpointSlice {
             Ok(name) => name,
             Err(complaint) => return (None, vec![complaint]),
         };
-        let mut complaints = Complaints::about(format_args!("EndpointSlice {name}"));
+        let mut complaints = Complaints::about("EndpointSlice", &name);
         let slice = parse(raw, name, fingerprint, &mut complaints);
         (slice, complaints.into_list())
     }

@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use super::Node;
 use crate::address::{parse_cidr, parse_ip};
 use crate::object::complaint::{Complaint, Complaints};
-use crate::object::{NOT_A_CIDR, NOT_AN_IP, raw};
+use crate::object::{NOT_A_CIDR, NOT_AN_IP, NamespacedName, raw};
 
 /// The key of the taint by which the cluster autoscaler announces that a node will go.
 const TO_BE_DELETED: &str = "ToBeDeletedByClusterAutoscaler";
@@ -22,7 +22,7 @@ impl Node {
             Ok(name) => name,
             Err(complaint) => return (None, vec![complaint]),
         };
-        let mut complaints = Complaints::about(format_args!("Node {name}"));
+        let mut complaints = Complaints::about("Node", &NamespacedName::new("", name.clone()));
         let mut addresses = parse_addresses(&raw.status.addresses, "InternalIP", &mut complaints);
         addresses.extend(parse_addresses(&raw.status.addresses, "ExternalIP", &mut complaints));
         let pod_cidrs = parse_pod_cidrs(&raw.spec.pod_cidrs, &mut complaints);

@@ -23,7 +23,7 @@ impl Service {
             Ok(name) => name,
             Err(complaint) => return (None, vec![complaint]),
         };
-        let mut complaints = Complaints::about(format_args!("Service {name}"));
+        let mut complaints = Complaints::about("Service", &name);
         let service = parse(raw, name, &mut complaints);
         (service, complaints.into_list())
     }
