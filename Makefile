@@ -126,7 +126,7 @@ alerts: setup ## alerts, recording rules and the metrics of a proxy at work, wit
 fuzz: PACKAGES += g++
 fuzz: setup ## all fuzz targets, for FUZZ_SECONDS each
 	RUSTFLAGS="$(COVERAGE)" cargo build --locked --profile test --target $(TARGET) -p fuzz --bins
-	@set -e; for target in objects configuration iptables_save intake conntrack_reply nft_messages; do \
+	@set -e; for target in objects configuration api_answers iptables_save intake conntrack_reply nft_messages; do \
 	  mkdir -p $(CARGO_TARGET_DIR)/fuzz/$$target; cd $(CARGO_TARGET_DIR)/fuzz; \
 	  $(CARGO_TARGET_DIR)/$(TARGET)/debug/$$target -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
 	    $$target $(CURDIR)/e2e/fuzz/corpus/$$target >$$target.log 2>&1 || { tail -n 100 $$target.log; exit 1; }; \

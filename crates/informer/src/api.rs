@@ -3,9 +3,11 @@
 //! The edge to the cluster. Whatever happens on the way, those who listen are told what is so, and
 //! never that something is gone which is not. Knows nothing of what the objects are good for.
 //!
-//! The protocol is in [`watch`] and what it uses, without a wire; [`reflect`] puts it on the wire.
+//! The protocol is in [`watch`] and what it uses, without a wire, and behind the feature `protocol`; the rest puts it on
+//! the wire.
 
 mod backoff;
+#[cfg(feature = "api")]
 mod bucket;
 mod event;
 mod failure;
@@ -19,34 +21,54 @@ mod known;
 mod gathered;
 mod watch;
 
+mod rehearsal;
+
+#[cfg(feature = "api")]
 mod proxy;
+#[cfg(feature = "api")]
 mod stamp;
 
+#[cfg(feature = "api")]
 mod connection;
+#[cfg(feature = "api")]
 mod plugin;
+#[cfg(feature = "api")]
 mod transport;
 
+#[cfg(feature = "api")]
 mod live;
+#[cfg(feature = "api")]
 mod server;
 
+#[cfg(feature = "api")]
 mod reflect;
 
+#[cfg(feature = "api")]
 use std::collections::BTreeSet;
+#[cfg(feature = "api")]
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+#[cfg(feature = "api")]
 use futures_util::future::join_all;
+#[cfg(feature = "api")]
 use tokio::sync::mpsc;
 
 pub use backoff::Growth;
+#[cfg(feature = "api")]
 pub use connection::{ConnectError, Connection};
 pub use event::Status;
 pub use failure::Failure;
+pub use rehearsal::Rehearsal;
 pub use resource::Resource;
+#[cfg(feature = "api")]
 pub use server::{Exchange, Observation, Server};
 pub use timing::{Initial, Timing, Versions};
 
-use crate::change::{Batch, Change};
+use crate::change::Batch;
+#[cfg(feature = "api")]
+use crate::change::Change;
+#[cfg(feature = "api")]
 use resource::Selection;
 
 /// What became known.
@@ -72,12 +94,14 @@ pub enum News {
 /// when all three are complete.
 ///
 /// Never gives up: a server that is not there, or not any more, is tried again and again.
+#[cfg(feature = "api")]
 pub async fn follow(server: &Server, node_name: &str, tell: impl FnMut(News) -> ControlFlow<()>) {
     follow_only(&[Resource::Node, Resource::Services, Resource::EndpointSlices], server, node_name, tell)
         .await;
 }
 
 /// The same of some resources.
+#[cfg(feature = "api")]
 pub async fn follow_only(
     resources: &[Resource],
     server: &Server,

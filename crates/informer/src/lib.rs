@@ -21,5 +21,6 @@ pub mod manifest;
 #[cfg(feature = "io")]
 pub mod directory;
 
-#[cfg(feature = "api")]
+#[cfg(feature = "protocol")]
+#[cfg_attr(not(feature = "api"), expect(dead_code, reason = "what only the wire needs"))]
 pub mod api;

@@ -2,8 +2,11 @@
 //!
 //! Knows nothing of where the bytes come from.
 
+mod answer;
 #[cfg(not(fuzzing))]
 pub mod replay;
+
+pub use answer::api_answers;
 
 use std::ffi::OsStr;
 

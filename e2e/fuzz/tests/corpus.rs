@@ -40,6 +40,12 @@ fn intake() -> io::Result<()> {
 }
 
 #[test]
+fn api_answers() -> io::Result<()> {
+    assert!(inputs("api_answers", fuzz::api_answers)? > 0);
+    Ok(())
+}
+
+#[test]
 fn nft_messages() -> io::Result<()> {
     assert!(inputs("nft_messages", fuzz::nft_messages)? > 0);
     Ok(())
