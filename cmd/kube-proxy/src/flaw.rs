@@ -3,6 +3,7 @@
 //! Knows nothing of what becomes of the rest of such an object.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use informer::change::Batch;
 use informer::object::{Complaint, Subject};
@@ -13,7 +14,7 @@ use crate::metrics::FlawMetrics;
 
 /// Objects of which something cannot be used.
 pub(crate) struct Flaws {
-    objects: BTreeSet<Subject>,
+    objects: BTreeSet<Arc<Subject>>,
     metrics: FlawMetrics,
     events: Events,
 }
@@ -21,6 +22,7 @@ pub(crate) struct Flaws {
 impl Flaws {
     /// None are known yet.
     pub(crate) fn new(metrics: FlawMetrics, events: Events) -> Self {
+        metrics.show([]);
         Self { objects: BTreeSet::new(), metrics, events }
     }
 
@@ -29,7 +31,7 @@ impl Flaws {
         for Complaint { object, field, value, reason, .. } in &batch.complaints {
             warn!(object, field, value, reason, "Ignored what cannot be used");
         }
-        let mut about: BTreeMap<&Subject, Vec<&Complaint>> = BTreeMap::new();
+        let mut about: BTreeMap<&Arc<Subject>, Vec<&Complaint>> = BTreeMap::new();
         for complaint in &batch.complaints {
             if let Some(subject) = &complaint.about {
                 about.entry(subject).or_default().push(complaint);

@@ -38,7 +38,7 @@ pub struct Batch {
     pub complaints: Vec<Complaint>,
     /// Objects of which something could not be used, and which are gone, or of which everything can be used; whatever
     /// `complaints` say of them was before.
-    pub mended: Vec<Subject>,
+    pub mended: Vec<Arc<Subject>>,
 }
 
 impl Batch {

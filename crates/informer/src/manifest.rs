@@ -10,6 +10,7 @@ mod strict;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
+use std::sync::Arc;
 
 use crate::cache::{Cache, Object};
 use crate::change::Batch;
@@ -31,7 +32,7 @@ pub struct Manifests {
 }
 
 /// What is complained of.
-fn subjects(complaints: &BTreeSet<Complaint>) -> BTreeSet<Subject> {
+fn subjects(complaints: &BTreeSet<Complaint>) -> BTreeSet<Arc<Subject>> {
     complaints.iter().filter_map(|complaint| complaint.about.clone()).collect()
 }
 

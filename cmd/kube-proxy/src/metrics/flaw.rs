@@ -22,9 +22,7 @@ impl FlawMetrics {
             "[ALPHA] Objects of which something cannot be used, and is ignored",
             &["kind"],
         )?;
-        let metrics = Self { objects };
-        metrics.show([]);
-        Ok(metrics)
+        Ok(Self { objects })
     }
 
     /// Alone in a registry, for tests.

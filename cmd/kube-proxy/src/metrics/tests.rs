@@ -368,6 +368,7 @@ fn record_everything(metrics: &Metrics) {
     metrics.health.answered_healthz(200);
     metrics.health.answered_livez(503);
     metrics.rest.requested(&exchange("POST", false, Some(200)));
+    metrics.flaws.show(["Service"]);
 }
 
 /// Every series of a counter, by its name and its labels.

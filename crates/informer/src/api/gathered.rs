@@ -3,6 +3,7 @@
 //! Knows nothing of how lists are asked for.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::decode::{self, Meaning};
 use super::known::Known;
@@ -46,7 +47,7 @@ impl Gathered {
 
     /// This is all there is. What is known is not complained of again, unless nothing of it can be used. `flawed` are
     /// all of which something cannot be used.
-    pub(super) fn complete(mut self, known: &mut Known, flawed: &mut BTreeSet<Subject>) -> Batch {
+    pub(super) fn complete(mut self, known: &mut Known, flawed: &mut BTreeSet<Arc<Subject>>) -> Batch {
         self.said.reverse();
         self.said.sort_by_cached_key(Said::key);
         self.said.dedup_by(|earlier, last| earlier.key() == last.key());

@@ -4,6 +4,7 @@
 //! come out. Knows nothing of HTTP, clocks and waits; it only says whether to wait.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::decode::{self, Meaning};
@@ -56,7 +57,7 @@ pub(super) struct Watch {
     initial: Initial,
     known: Known,
     /// Objects that exist and of which something cannot be used.
-    flawed: BTreeSet<Subject>,
+    flawed: BTreeSet<Arc<Subject>>,
     ask: Ask,
     /// A list that is not complete yet.
     gathered: Gathered,
