@@ -148,7 +148,7 @@ pub fn choose(
 pub fn decide(nft: Content, legacy: Content) -> Option<(Backend, Reason)> {
     if nft.is_hinted {
         Some((Backend::Nft, Reason::Hint))
-    } else if legacy.is_hinted {
+    } else if legacy.is_hinted && !nft.is_unreadable {
         Some((Backend::Legacy, Reason::Hint))
     } else if legacy.rules > nft.rules && !nft.is_unreadable {
         Some((Backend::Legacy, Reason::Rules))

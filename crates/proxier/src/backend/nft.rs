@@ -34,7 +34,7 @@ pub(super) fn has_chain(family: Family, table: &str, chain: &str) -> io::Result<
     let names = [netlink::text_attribute(TABLE, table), netlink::text_attribute(NAME, chain)].concat();
     match netlink::request(NETLINK_NETFILTER, GET_CHAIN, &of(family, &names)) {
         Ok(told) => Ok(!told.is_empty()),
-        Err(error) if error.raw_os_error() == Some(Errno::NOENT.raw_os_error()) => Ok(false),
+        Err(error) if says_no(&error) => Ok(false),
         Err(error) => Err(error),
     }
 }
@@ -46,11 +46,20 @@ pub(super) fn has_chain(family: Family, table: &str, chain: &str) -> io::Result<
 pub(super) fn has_rules(family: Family) -> io::Result<bool> {
     for table in TABLES {
         let rules = of(family, &netlink::text_attribute(TABLE, table));
-        if netlink::first_of_all(NETLINK_NETFILTER, GET_RULE, &rules)? == RULE {
-            return Ok(true);
+        match netlink::first_of_all(NETLINK_NETFILTER, GET_RULE, &rules) {
+            Ok(RULE) => return Ok(true),
+            Ok(_) => {}
+            Err(error) if says_no(&error) => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(false)
+}
+
+/// Whether there is no such thing, or the kernel does not know nf_tables, or no netfilter at all.
+fn says_no(error: &io::Error) -> bool {
+    let clear = [Errno::NOENT, Errno::INVAL, Errno::PROTONOSUPPORT];
+    clear.iter().any(|no| error.raw_os_error() == Some(no.raw_os_error()))
 }
 
 /// Attributes behind `struct nfgenmsg`.

@@ -38,16 +38,26 @@ pub fn select(wanted: Wanted) -> Result<Selection, NoPrograms> {
 }
 
 fn installed() -> Installed {
-    let version = |suite: Suite| {
-        let program = suite.programs(Family::V4).rules;
-        let output = asked(move || said::answer(Command::new(program).arg("--version"))).ok()?;
-        Version::parse(&String::from_utf8_lossy(&output.stdout))
-    };
+    let version = |suite: Suite| version(suite.programs(Family::V4).rules, &["--version"]);
     Installed {
         plain: version(Suite::Plain).as_ref().map(Backend::of),
         nft: version(Suite::Of(Backend::Nft)).is_some(),
         legacy: version(Suite::Of(Backend::Legacy)).is_some(),
     }
+}
+
+/// What a program tells of its version.
+fn version(program: &'static str, arguments: &'static [&'static str]) -> Option<Version> {
+    let question = move || {
+        let output = said::answer(Command::new(program).args(arguments))?;
+        if output.status.success() {
+            Ok(output)
+        } else {
+            Err(io::Error::other(output.status.to_string()).into())
+        }
+    };
+    let output = asked::<_, NoOutput>(question).ok()?;
+    Version::parse(&String::from_utf8_lossy(&output.stdout))
 }
 
 /// The answer to a question. A program that is not there gives none; another one that fails may do better next time.
@@ -70,31 +80,54 @@ fn asked<T: Send + 'static, E: Into<NoOutput> + 'static>(
 
 /// Reads no more than what the decision depends on: a node may have many rules.
 fn found(installed: Installed) -> Option<(Backend, Reason)> {
-    let mut nft = Content { is_hinted: installed.nft && is_hinted(), ..Content::default() };
-    let has_nft_rules =
-        installed.nft && Family::ALL.iter().any(|family| nft::has_rules(*family).unwrap_or(false));
+    let hint = if installed.nft { nft_hint() } else { Some(false) };
+    let mut nft = Content { is_hinted: hint == Some(true), is_unreadable: hint.is_none(), rules: 0 };
+    // Whoever does not tell may have some.
+    let nft_rules = if installed.nft { any_nft_rules() } else { Some(false) };
+    let may_have_nft_rules = nft_rules != Some(false);
     let mut legacy = Content::default();
     if installed.legacy && !nft.is_hinted {
         // Of hints and rules of the older one, hints count more; against no rules at all, one is enough.
         legacy = hints_of_legacy();
-        let enough = if has_nft_rules { usize::MAX } else { 1 };
+        let enough = if may_have_nft_rules { usize::MAX } else { 1 };
         if !legacy.is_hinted {
             let all = content(Backend::Legacy, enough);
             legacy = Content { is_unreadable: all.is_unreadable || legacy.is_unreadable, ..all };
         }
     }
-    if !nft.is_hinted && !legacy.is_hinted && has_nft_rules {
+    if !nft.is_hinted && !legacy.is_hinted && may_have_nft_rules {
         // As many as the other one has are enough.
-        nft =
-            if legacy.rules == 0 { Content { rules: 1, ..nft } } else { content(Backend::Nft, legacy.rules) };
+        let all = match nft_rules {
+            Some(true) if legacy.rules == 0 => Content { rules: 1, ..Content::default() },
+            _ => content(Backend::Nft, legacy.rules.max(1)),
+        };
+        nft = Content { is_unreadable: all.is_unreadable || nft.is_unreadable, ..all };
     }
     decide(nft, legacy)
 }
 
-/// Whether the kubelet made chains with iptables-nft.
-fn is_hinted() -> bool {
+/// Whether the kubelet made chains with iptables-nft, if the kernel tells.
+fn nft_hint() -> Option<bool> {
     let hints = Family::ALL.iter().flat_map(|family| HINTS.map(|hint| (*family, hint)));
-    hints.into_iter().any(|(family, hint)| nft::has_chain(family, "mangle", hint).unwrap_or(false))
+    any(hints.map(|(family, hint)| asked(move || nft::has_chain(family, "mangle", hint))))
+}
+
+/// Whether iptables-nft made rules, if the kernel tells.
+fn any_nft_rules() -> Option<bool> {
+    any(Family::ALL.iter().map(|family| asked(move || nft::has_rules(*family))))
+}
+
+/// Whether one answer is yes. None if one is missing that could be.
+fn any(answers: impl IntoIterator<Item = Result<bool, NoOutput>>) -> Option<bool> {
+    let mut is_known = true;
+    for answer in answers {
+        match answer {
+            Ok(true) => return Some(true),
+            Ok(false) => {}
+            Err(_) => is_known = false,
+        }
+    }
+    is_known.then_some(false)
 }
 
 /// What the table holds in which the kubelet makes chains. Naming a table that is not there would make it in the
@@ -176,6 +209,28 @@ mod tests {
             decide(Content { is_hinted: true, ..other }, unreadable),
             Some((Backend::Nft, Reason::Hint))
         );
+    }
+
+    #[test]
+    fn a_version_is_asked_for_again() {
+        let mark = std::env::temp_dir().join(format!("version-{}", std::process::id()));
+        let ask = |script: String| version("sh", vec!["-c", &*script.leak()].leak());
+        let second =
+            ask(format!("[ -e {0} ] || {{ touch {0}; exit 1; }}; echo 'x v1.8.9 (legacy)'", mark.display()));
+        fs::remove_file(mark).unwrap();
+        assert_eq!(second.map(|version| Backend::of(&version)), Some(Backend::Legacy));
+        assert_eq!(ask("echo 'x v1.8.9 (legacy)'; exit 1".to_owned()), None, "it failed each time");
+    }
+
+    #[test]
+    fn a_missing_answer_is_no_no() {
+        let failed = || Err(NoOutput::Overdue);
+        assert_eq!(any([Ok(false), Ok(false)]), Some(false));
+        assert_eq!(any([Ok(false), failed()]), None);
+        assert_eq!(any([failed(), Ok(true)]), Some(true));
+        // A hint that could not be asked for counts more than one that was found.
+        let unknown = Content { is_unreadable: true, ..Content::default() };
+        assert_eq!(decide(unknown, Content { is_hinted: true, ..Content::default() }), None);
     }
 
     #[test]

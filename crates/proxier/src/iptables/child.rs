@@ -17,6 +17,8 @@ use super::said::MOST;
 
 /// How long a process may take to die. One that waits inside the kernel dies only when that lets it go.
 const GRACE: Duration = Duration::from_secs(5);
+/// How often it is killed meanwhile.
+const BLOW: Duration = Duration::from_millis(50);
 
 /// How often there is a look at what a process has printed.
 pub(super) const STEP: Duration = Duration::from_millis(10);
@@ -78,8 +80,7 @@ pub(super) fn observed<T: Send + 'static, E: Into<NoOutput> + 'static>(
             Err(RecvTimeoutError::Timeout) => {}
         }
     };
-    kill_children(thread);
-    await_death(&ended);
+    put_to_death(thread, &ended);
     Err(why)
 }
 
@@ -87,15 +88,18 @@ fn panicked() -> NoOutput {
     NoOutput::Io(io::Error::other("the thread panicked"))
 }
 
-/// Dead processes leave the process table only when their thread has waited for them.
-fn await_death<T>(ended: &Receiver<Result<T, NoOutput>>) {
-    let _late = ended.recv_timeout(GRACE);
-}
-
-fn kill_children(thread: Pid) {
-    for child in children(thread) {
-        // It may have ended by itself.
-        let _gone = kill_process(child, Signal::KILL);
+/// Kills the children of a thread, again and again until it has ended: it may just be about to start one. Dead processes
+/// leave the process table only when their thread has waited for them.
+fn put_to_death<T>(thread: Pid, ended: &Receiver<Result<T, NoOutput>>) {
+    let deadline = Instant::now() + GRACE;
+    while Instant::now() < deadline {
+        for child in children(thread) {
+            // It may have ended by itself.
+            let _gone = kill_process(child, Signal::KILL);
+        }
+        if !matches!(ended.recv_timeout(BLOW), Err(RecvTimeoutError::Timeout)) {
+            return;
+        }
     }
 }
 
@@ -135,7 +139,7 @@ mod tests {
     #[test]
     fn what_hangs_is_killed_and_reaped() {
         let begin = Instant::now();
-        let hanging = within(Duration::from_millis(200), || Command::new("sleep").arg("1000").output());
+        let hanging = within(Duration::from_secs(2), || Command::new("sleep").arg("1000").output());
         assert!(matches!(hanging, Err(NoOutput::Overdue)));
         assert!(begin.elapsed() < Duration::from_secs(100));
         let children: String = fs::read_dir("/proc/self/task")
@@ -145,6 +149,23 @@ mod tests {
         let is_sleep =
             |pid: &str| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "sleep\n");
         assert!(!children.split_ascii_whitespace().any(is_sleep), "{children}");
+    }
+
+    /// What is started when the time is over is killed, too.
+    #[test]
+    fn who_comes_late_is_killed() {
+        let (sender, started) = mpsc::channel();
+        let late = move || {
+            thread::sleep(Duration::from_millis(100));
+            let mut child = Command::new("sleep").arg("1000").spawn()?;
+            sender.send(child.id()).unwrap();
+            child.wait()
+        };
+        let late = within(Duration::from_millis(1), late);
+        assert!(matches!(late, Err(NoOutput::Overdue)));
+        let process = started.recv_timeout(Duration::from_secs(60)).unwrap();
+        let is_gone = || !fs::exists(format!("/proc/{process}")).unwrap();
+        assert!(is_gone(), "{process} is still there");
     }
 
     /// Looks that take long do not prolong it.
