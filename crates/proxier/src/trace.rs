@@ -16,7 +16,7 @@ use crate::parse::Save;
 use crate::rule::{Match, Rule, Target};
 use crate::ruleset::Ruleset;
 
-pub use reason::{comment, reasons};
+pub use reason::reasons;
 
 /// The first packet of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,13 +9,6 @@ pub fn reasons(rule: &Rule) -> Vec<String> {
     rule.matches.iter().filter_map(reason).collect()
 }
 
-/// The comment, by which people find a rule.
-pub fn comment(rule: &Rule) -> Option<&str> {
-    rule.matches
-        .iter()
-        .find_map(|condition| if let Match::Comment(text) = condition { Some(&**text) } else { None })
-}
-
 fn reason(condition: &Match) -> Option<String> {
     Some(match condition {
         Match::Comment(_) | Match::Nfacct(_) => return None,
@@ -72,7 +65,6 @@ mod tests {
             "the lot falls on it, one time in 3",
         ];
         assert_eq!(reasons(&rule), expected);
-        assert_eq!(comment(&rule), Some("demo/web"));
         assert_eq!(reasons(&Rule::new([], Target::Drop)), Vec::<String>::new());
     }
 }
