@@ -195,6 +195,7 @@ impl<T: Tables + Send> FamilySync<T> {
             error!(ipFamily = %self.family(), "The iptables tools write to another part of the kernel than before; the rules in the old one stay until they are removed or the node restarts");
         }
         let end = clock();
+        self.proxier.took(begin, end - begin);
         match result {
             Ok(report) => {
                 self.pace.succeeded(begin, end);

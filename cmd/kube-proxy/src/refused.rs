@@ -11,7 +11,7 @@ use crate::event::{Events, Happening};
 
 /// Tells of all that a sync left out because it was refused, and of what it could take up again.
 pub(crate) fn tell(family: Family, report: &Report, events: &Events) {
-    for Refusal { suspect, rule, words, .. } in &report.refused {
+    for Refusal { suspect, rule, words } in &report.refused {
         match suspect {
             Suspect::Port(name) => {
                 error!(ipFamily = %family, servicePort = %name, rule, err = words, "Left out a service port whose rules are refused; all others are programmed");

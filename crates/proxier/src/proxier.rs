@@ -180,6 +180,11 @@ impl Proxier {
         self.world.is_dirty() || self.is_full_due(now) || is_retry_due
     }
 
+    /// The sync that began then has taken that long. What it refused is tried again after a time that counts from its end.
+    pub fn took(&mut self, begin: Instant, elapsed: Duration) {
+        self.quarantine.took(begin, elapsed);
+    }
+
     /// When something that was refused is tried again, if anything was.
     pub fn next_try(&self) -> Option<Instant> {
         self.quarantine.next_try()

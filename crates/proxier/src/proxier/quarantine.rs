@@ -37,6 +37,8 @@ struct Held {
 #[derive(Clone, Copy, Debug)]
 struct Retry {
     refusals: u32,
+    /// The begin of the sync in which it was refused last.
+    refused: Instant,
     next: Instant,
 }
 
@@ -44,7 +46,7 @@ impl Retry {
     fn after(before: Option<Self>, now: Instant) -> Self {
         let refusals = before.map_or(0, |retry| retry.refusals) + 1;
         let wait = FIRST_RETRY.saturating_mul(1 << (refusals - 1).min(16)).min(LAST_RETRY);
-        Self { refusals, next: now + wait }
+        Self { refusals, refused: now, next: now + wait }
     }
 }
 
@@ -73,8 +75,18 @@ impl Quarantine {
         exists: impl Fn(&ServicePortName) -> bool,
     ) -> BTreeSet<NamespacedName> {
         self.ports.retain(|name, _| exists(name));
-        let due = self.ports.iter().filter(|(_, held)| held.retry.next <= now);
-        due.map(|(name, _)| name.service.clone()).collect()
+        self.due(now).map(|name| name.service.clone()).collect()
+    }
+
+    /// Service ports that are to be tried again because it is time.
+    pub(super) fn due(&self, now: Instant) -> impl Iterator<Item = &ServicePortName> {
+        self.ports.iter().filter(move |(_, held)| held.retry.next <= now).map(|(name, _)| name)
+    }
+
+    /// A sync has taken that long: what it refused waits from its end on.
+    pub(super) fn took(&mut self, begin: Instant, elapsed: Duration) {
+        let retries = self.ports.values_mut().map(|held| &mut held.retry).chain(self.chains.values_mut());
+        retries.filter(|retry| retry.refused == begin).for_each(|retry| retry.next += elapsed);
     }
 
     /// What happens to the rules of a service port: it is tried when it is time or when it has changed.
@@ -98,40 +110,34 @@ impl Quarantine {
     }
 
     /// Sets aside what was refused. What is there for a service port stays, unless that is refused as well.
-    /// Returns the time of the next try, or nothing if there is nothing more to leave out.
-    pub(super) fn hold(
-        &mut self,
-        suspect: &Suspect,
-        rendered: Option<&RenderedPort>,
-        now: Instant,
-    ) -> Option<Instant> {
+    /// Tells whether there was more to leave out.
+    pub(super) fn hold(&mut self, suspect: &Suspect, rendered: Option<&RenderedPort>, now: Instant) -> bool {
         match suspect {
             Suspect::Chain(chain) => self.hold_chain(chain, now),
-            Suspect::Port(_) => self.hold_port(rendered?, now),
+            Suspect::Port(_) => rendered.is_some_and(|rendered| self.hold_port(rendered, now)),
         }
     }
 
-    fn hold_chain(&mut self, chain: &ChainName, now: Instant) -> Option<Instant> {
+    fn hold_chain(&mut self, chain: &ChainName, now: Instant) -> bool {
         let before = self.chains.get(chain).copied();
         if before.is_some_and(|retry| retry.next > now) {
-            return None;
+            return false;
         }
-        let retry = Retry::after(before, now);
-        self.chains.insert(chain.clone(), retry);
-        Some(retry.next)
+        self.chains.insert(chain.clone(), Retry::after(before, now));
+        true
     }
 
-    fn hold_port(&mut self, rendered: &RenderedPort, now: Instant) -> Option<Instant> {
+    fn hold_port(&mut self, rendered: &RenderedPort, now: Instant) -> bool {
         let rules = digest(rendered);
         let before = self.ports.get_mut(&rendered.name).filter(|held| held.rules == rules);
         if let Some(held) = before.filter(|held| held.retry.next > now) {
             let was_dropped = std::mem::replace(&mut held.is_dropped, true);
-            return (!was_dropped).then_some(held.retry.next);
+            return !was_dropped;
         }
         let before = self.ports.get(&rendered.name).filter(|held| held.rules == rules);
         let retry = Retry::after(before.map(|held| held.retry), now);
         self.ports.insert(rendered.name.clone(), Held { rules, is_dropped: false, retry });
-        Some(retry.next)
+        true
     }
 
     /// Forgets service ports whose rules were accepted; tells which of them were set aside.

@@ -77,6 +77,13 @@ impl Sieve {
         }
     }
 
+    /// These are added when all else is applied.
+    pub(super) fn wait(&mut self, group: BTreeSet<Suspect>) {
+        if !group.is_empty() {
+            self.waiting.push(group);
+        }
+    }
+
     /// Takes the next group, if there is one. All that is not waiting is applied.
     pub(super) fn next_group(&mut self) -> bool {
         self.group = self.waiting.pop();

@@ -34,8 +34,6 @@ pub struct Refusal {
     pub rule: String,
     /// What the tool said.
     pub words: String,
-    /// When it is tried again, unless it changes before.
-    pub next_try: Instant,
 }
 
 /// What a sync did until all was applied that can be.
@@ -65,6 +63,8 @@ impl Proxier {
         dirty: Dirty,
     ) -> Result<(Installed, Sifted), TablesError> {
         let mut sieve = Sieve::new(applied, dirty, now);
+        // Whatever becomes of those that had been refused, all else does not wait for it.
+        sieve.wait(self.quarantine.due(now).cloned().map(Suspect::Port).collect());
         let before = self.quarantine.clone();
         let installed = self.apply_groups(tables, surroundings, &mut sieve);
         if sieve.alike.are_nearly_all() {
@@ -104,7 +104,7 @@ impl Proxier {
             None => Applied::Found(self.look(tables)?),
         };
         let transaction = self.transaction(&applied, surroundings, sieve);
-        if transaction.is_empty() && sieve.refusals > 0 {
+        if transaction.is_empty() && (sieve.refusals > 0 || !sieve.waiting.is_empty()) {
             // Whoever was set aside is a suspect only if the tool works without them.
             tables.restore(NOTHING)?;
         }
@@ -233,8 +233,9 @@ impl Proxier {
             Suspect::Port(name) => self.render(name, surroundings.host),
             Suspect::Chain(_) => None,
         };
-        let next_try = self.quarantine.hold(culprit, rendered.as_ref(), sieve.now);
-        let Some(next_try) = next_try else { return false };
+        if !self.quarantine.hold(culprit, rendered.as_ref(), sieve.now) {
+            return false;
+        }
         let refusals = &mut sieve.decided.refused;
         if refusals.iter().all(|refusal| refusal.suspect != *culprit) {
             let Refused { rule, words, .. } = refused;
@@ -242,7 +243,7 @@ impl Proxier {
                 sieve.alike.refused(name, words);
             }
             let (rule, words) = (rule.clone(), words.clone());
-            refusals.push(Refusal { suspect: culprit.clone(), rule, words, next_try });
+            refusals.push(Refusal { suspect: culprit.clone(), rule, words });
         }
         true
     }

@@ -205,6 +205,53 @@ fn a_try_follows_a_change_or_a_longer_and_longer_wait() {
     assert_eq!((report.refused.len(), report.quarantined, report.accepted.len()), (0, 0, 1));
 }
 
+/// To find many culprits takes longer than the first wait.
+#[test]
+fn a_wait_begins_with_the_end_of_a_sync() {
+    let mut stage = poisoned(RefusedBy::Kernel, Layout::Blocks);
+    stage.apply(&service_with("9"));
+    stage.sync().unwrap();
+    let (begin, elapsed) = (stage.now, Duration::from_secs(170));
+    stage.proxier.took(begin, elapsed);
+    assert_eq!(stage.proxier.next_try(), Some(begin + elapsed + Duration::from_secs(30)));
+    // The next one finds nothing new.
+    stage.sync().unwrap();
+    stage.proxier.took(stage.now, elapsed);
+    assert_eq!(stage.proxier.next_try(), Some(begin + elapsed + Duration::from_secs(30)));
+}
+
+/// A change is there before anybody looks for culprits again.
+#[test]
+fn all_else_does_not_wait_for_a_retry() {
+    for refused_by in BY_ALL {
+        for layout in [Layout::Single, Layout::Blocks] {
+            let mut stage = poisoned(refused_by, layout);
+            stage.apply(&service_with("9"));
+            stage.sync().unwrap();
+            stage.now = stage.proxier.next_try().unwrap();
+            stage.apply(&history::Op::simple(1, 1).iter().flat_map(changes).collect::<Vec<_>>());
+            stage.tables.fails_after_refusals = Some(stage.tables.refusals + 1);
+            drop(stage.sync());
+            assert!(stage.tables.save().contains("ns/svc1:p0 -> "), "{refused_by:?} {layout:?}");
+        }
+    }
+}
+
+/// A retry of one alone is no reason to blame it for a tool that refuses whatever it is fed.
+#[test]
+fn a_retry_by_a_broken_tool_proves_nothing() {
+    let mut stage = poisoned(RefusedBy::Kernel, Layout::Blocks);
+    stage.apply(&service_with("9"));
+    stage.sync().unwrap();
+    stage.now = stage.proxier.next_try().unwrap();
+    stage.tables.is_broken = true;
+    assert!(matches!(stage.sync(), Err(TablesError::Refused { .. })));
+    stage.tables.is_broken = false;
+    stage.tables.poisons.clear();
+    let report = stage.sync().unwrap();
+    assert_eq!((report.refused.len(), report.quarantined, report.accepted.len()), (0, 0, 1));
+}
+
 #[test]
 fn what_belongs_to_no_service_port_fails_as_a_whole() {
     for refused_by in BY_ALL {
