@@ -26,7 +26,8 @@ const SILENCE: Duration = Duration::from_millis(1500);
 /// kernel remembers of its last use, and that is another test's subject.
 static PORT: AtomicU16 = AtomicU16::new(0);
 const FIRST_PORT: u16 = 10_000;
-const PORTS: u16 = 20_000;
+/// After so many requests the first source port comes back.
+pub const PORTS: u16 = 20_000;
 
 /// The transport protocols that sockets of every kernel speak.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -18,8 +18,8 @@ use e2e::request::{Protocol, Request};
 
 /// How long a request waits for its answer.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// So long that no source port comes back within a history: the kernel may remember that its first packet met no rule.
-const PAUSE: Duration = Duration::from_millis(30);
+/// So long that no source port comes back while the kernel may remember that its first packet met no rule.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Who asks which address.
 const CLIENT: [&str; 4] =
@@ -131,5 +131,20 @@ impl Drop for Traffic {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.what)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How long connection tracking remembers a TCP packet that nobody answered.
+    const MEMORY: Duration = Duration::from_secs(120);
+
+    #[test]
+    fn no_source_port_comes_back_too_soon() {
+        let clients = Protocol::ALL.len() * (CLIENT.len() + NODE.len() + POD.len());
+        let round = PAUSE.mul_f64(f64::from(e2e::request::PORTS)).div_f64(clients as f64);
+        assert!(round > MEMORY, "{clients} clients use all ports in {round:?}");
     }
 }
