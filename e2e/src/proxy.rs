@@ -116,21 +116,11 @@ impl Proxy {
     /// Waits until its log holds a text.
     ///
     /// # Errors
-    /// If it does not within the time, or the proxy has ended by itself.
+    /// If it does not within the time.
     pub fn wait_for_log(&self, limit: Duration, text: &str) -> Result<()> {
         wait::until(limit, || {
             ensure!(self.log()?.contains(text), "the log does not say {text:?}:\n{}", self.log_tail());
             Ok(())
-        })
-    }
-
-    /// Waits until it has ended.
-    ///
-    /// # Errors
-    /// If it does not within the time.
-    pub fn wait_for_end(&mut self, limit: Duration) -> Result<ExitStatus> {
-        wait::until(limit, || {
-            self.child.try_wait().context("wait for kube-proxy")?.context("kube-proxy has not ended")
         })
     }
 

@@ -207,7 +207,13 @@ impl ChainName {
 /// By the bytes of the name, as iptables sorts chains.
 impl Ord for ChainName {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.bytes().cmp(other.bytes())
+        match (&self.0, &other.0) {
+            // Most names are such. No prefix begins with another one, so that prefixes decide unless they are equal.
+            (Repr::Hashed(one_role, one), Repr::Hashed(other_role, other)) => {
+                one_role.prefix().cmp(other_role.prefix()).then(one.0.cmp(&other.0))
+            }
+            _ => self.bytes().cmp(other.bytes()),
+        }
     }
 }
 
@@ -274,6 +280,16 @@ mod tests {
             texts,
             ["KUBE-MARK-MASQ", "KUBE-SEP-SXIVWICOYRO3J4NJ", "KUBE-SERVICES", "KUBE-SVC-A", "Z"]
         );
+    }
+
+    #[test]
+    fn hashed_names_are_ordered_as_their_texts() {
+        let hashes = [ChainHash::of(&["a"]), ChainHash::of(&["b"])];
+        let names = Role::ALL.into_iter().flat_map(|role| hashes.map(|hash| ChainName::hashed(role, hash)));
+        let names: Vec<_> = names.collect();
+        for (one, other) in names.iter().flat_map(|one| names.iter().map(move |other| (one, other))) {
+            assert_eq!(one.cmp(other), one.to_string().cmp(&other.to_string()), "{one} {other}");
+        }
     }
 
     #[test]

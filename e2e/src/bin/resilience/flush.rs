@@ -20,7 +20,10 @@ use crate::stage::{PATIENCE, config};
 const SERVICES: usize = 1000;
 /// Those that are under load.
 const ASKED: [usize; 3] = [1, 500, 999];
+/// How often a legacy table is looked at.
 const SHORT: Duration = Duration::from_secs(3);
+/// Where the kernel tells of a flush, nothing else may be what mends it.
+const NEVER: Duration = Duration::from_secs(3600);
 /// How long an answer is waited for, and between two datagrams of a flow.
 const BRIEF: Duration = Duration::from_millis(50);
 
@@ -29,7 +32,11 @@ pub(crate) fn under_load(backend: Backend) -> Result<()> {
     let (hosts, tools, files) = (Hosts::new()?, Tools::new(backend)?, Manifests::new()?);
     let services: Vec<_> = (0..SERVICES).map(answered).collect();
     files.put("services.yaml", &manifests(&services))?;
-    let proxy = Proxy::start(&hosts.node, &tools, files.path(), &config(SHORT))?;
+    let sync_period = match backend {
+        Backend::Nft => NEVER,
+        Backend::Legacy => SHORT,
+    };
+    let proxy = Proxy::start(&hosts.node, &tools, files.path(), &config(sync_period))?;
     let told = |error: anyhow::Error| error.context(format!("the end of the log:\n{}", proxy.log_tail()));
     wait::until(PATIENCE, || all_answer(&hosts, &services)).map_err(told)?;
     let before = canonical(&tools.save(&hosts.node, Family::V4)?)?;

@@ -114,7 +114,8 @@ pub(crate) fn fifty_of_a_thousand(backend: Backend) -> Result<()> {
     stage.faults.set("-restore", Fault::Refuse("--seconds 4242 "))?;
     stage.put(&all)?;
     let proxy = stage.start()?;
-    proxy.wait_for_log(LONG, "SyncProxyRules complete\" ipFamily=\"IPv4\"")?;
+    let first = "SyncProxyRules complete\" ipFamily=\"IPv4\" kind=\"full\" reason=\"first sync\"";
+    proxy.wait_for_log(LONG, first)?;
     let found = without_strangers(&stage.rules()?, &strays);
     ensure!(found == expected, "other rules:\n{}\n{}", diff(&expected, &found), proxy.log_tail());
     for service in good.iter().step_by(19) {

@@ -1,8 +1,9 @@
 //! Stories about a daemon that is killed between two COMMITs, wherever that may be.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use e2e::backend::Backend;
 use e2e::faults::Fault;
+use e2e::proxy::Proxy;
 
 use crate::cluster::{Service, endpoint, service};
 use crate::stage::{PATIENCE, Stage, from_scratch};
@@ -19,12 +20,9 @@ pub(crate) fn first_sync(backend: Backend) -> Result<()> {
     let mut stage = Stage::new(backend)?;
     stage.put(&services)?;
     let mut kills = 0;
-    for commits in 0..MOST_COMMITS {
-        if kill_at(&mut stage, commits)? {
-            kills += 1;
-        } else {
-            break;
-        }
+    while kill_at(&mut stage, kills)? {
+        kills += 1;
+        ensure!(kills < MOST_COMMITS, "killed at each of {kills} COMMITs");
     }
     ensure!(kills >= 2, "only {kills} places to be killed at");
     stage.faults.clear()?;
@@ -38,38 +36,34 @@ pub(crate) fn change(backend: Backend) -> Result<()> {
     let after = changed(&before);
     let expected = [from_scratch(backend, &before)?, from_scratch(backend, &after)?];
     let stage = Stage::new(backend)?;
-    let mut kills = 0;
+    stage.put(&before)?;
+    let mut proxy = stage.start()?;
+    stage.wait_for_rules(&proxy, &expected[0])?;
     for commits in 0..MOST_COMMITS {
         // Back and forth, so that each kill meets a whole change.
         let (services, expected) =
             if commits % 2 == 0 { (&after, &expected[1]) } else { (&before, &expected[0]) };
-        if commits == 0 {
-            settle(&stage, &before, &expected_of(backend, &before)?)?;
-        }
-        stage.put(services)?;
         stage.faults.set("iptables-restore", Fault::StopAfter(commits))?;
-        let mut proxy = stage.start()?;
-        let was_killed = ends_or_syncs(&mut proxy)?;
-        kills += usize::from(was_killed);
-        // Those that are in both worlds.
-        for number in [0, SERVICES / 3] {
-            stage
-                .expect_answer(&services[number])
-                .with_context(|| format!("killed after {commits} COMMITs"))?;
-        }
-        drop(proxy);
+        stage.put(services)?;
+        let was_killed = ends_or(&mut proxy, |_| Ok(stage.rules()? == *expected))?;
+        both(&before, &after)
+            .try_for_each(|service| stage.expect_answer(service))
+            .with_context(|| format!("killed after {commits} COMMITs"))?;
         stage.faults.clear()?;
-        settle(&stage, services, expected).with_context(|| format!("killed after {commits} COMMITs"))?;
+        proxy = stage.start()?;
+        stage.wait_for_rules(&proxy, expected).with_context(|| format!("killed after {commits} COMMITs"))?;
         if !was_killed {
-            ensure!(kills >= 2, "only {kills} places to be killed at");
+            ensure!(commits >= 2, "only {commits} places to be killed at");
             return Ok(());
         }
     }
-    Ok(())
+    bail!("killed at each of {MOST_COMMITS} COMMITs")
 }
 
-fn expected_of(backend: Backend, services: &[Service]) -> Result<String> {
-    from_scratch(backend, services)
+/// Some of those that have endpoints in both worlds, whether or not the same.
+fn both<'a>(before: &'a [Service], after: &[Service]) -> impl Iterator<Item = &'a Service> {
+    let is_left = |number| after.iter().any(|left| left.number == number && !left.endpoints.is_empty());
+    before.iter().filter(move |service| is_left(service.number)).step_by(5)
 }
 
 /// Every third has other endpoints, every seventh none, a few are gone.
@@ -86,29 +80,20 @@ fn changed(services: &[Service]) -> Vec<Service> {
     changed.collect()
 }
 
-/// Runs a daemon until all is as it should be.
-fn settle(stage: &Stage, services: &[Service], expected: &str) -> Result<()> {
-    stage.put(services)?;
-    let mut proxy = stage.start()?;
-    stage.wait_for_rules(&proxy, expected)?;
-    proxy.stop()?;
-    Ok(())
-}
-
 /// Whether the daemon was killed on its way.
 fn kill_at(stage: &mut Stage, commits: usize) -> Result<bool> {
     stage.faults.set("iptables-restore", Fault::StopAfter(commits))?;
     let mut proxy = stage.start()?;
-    ends_or_syncs(&mut proxy)
+    ends_or(&mut proxy, |proxy| Ok(proxy.log()?.contains("SyncProxyRules complete\" ipFamily=\"IPv4\"")))
 }
 
-fn ends_or_syncs(proxy: &mut e2e::proxy::Proxy) -> Result<bool> {
+/// Whether it is killed before it has done what it should.
+fn ends_or(proxy: &mut Proxy, is_done: impl Fn(&Proxy) -> Result<bool>) -> Result<bool> {
     e2e::wait::until(PATIENCE, || {
         if proxy.is_running().is_err() {
             return Ok(true);
         }
-        let has_synced = proxy.log()?.contains("SyncProxyRules complete\" ipFamily=\"IPv4\"");
-        ensure!(has_synced, "neither killed nor done:\n{}", proxy.log_tail());
+        ensure!(is_done(proxy)?, "neither killed nor done:\n{}", proxy.log_tail());
         Ok(false)
     })
 }

@@ -47,7 +47,7 @@ pub(crate) fn is_missing(backend: Backend) -> Result<()> {
 /// Whoever restarts the daemon may mend that; it says what is missing.
 fn ends_without_tools(stage: &Stage) -> Result<()> {
     let mut proxy = stage.start()?;
-    let status = proxy.wait_for_end(PATIENCE)?;
+    let status = proxy.ended(PATIENCE)?;
     let log = proxy.log()?;
     ensure!(!status.success() && log.contains("cannot run iptables "), "{status}, without a word:\n{log}");
     Ok(())
