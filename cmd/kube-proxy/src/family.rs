@@ -29,6 +29,7 @@ use crate::event::{Events, Happening};
 use crate::frontends::Frontends;
 use crate::guard::Guard;
 use crate::health::node_port;
+use crate::memory;
 use crate::metrics::FamilyMetrics;
 use crate::pace::{Gathering, Pace};
 use crate::phase::{Phases, Timed};
@@ -190,6 +191,7 @@ impl<T: Tables + Send> FamilySync<T> {
         self.tables.rest();
         if kind == Kind::Full {
             self.proxier.settle();
+            memory::give_back();
         }
         if self.tables.layout() != layout {
             error!(ipFamily = %self.family(), "The iptables tools write to another part of the kernel than before; the rules in the old one stay until they are removed or the node restarts");

@@ -15,6 +15,7 @@ mod frontends;
 mod guard;
 mod health;
 mod log;
+mod memory;
 mod metrics;
 mod node;
 mod oom;
