@@ -14,10 +14,7 @@ const SHORT: Duration = Duration::from_secs(5);
 /// Each fault is logged in its own words, costs no rule, and is got over.
 pub(crate) fn fails(backend: Backend) -> Result<()> {
     let stage = Stage::new(backend)?;
-    let mut services: Vec<_> = (0..3).map(service).collect();
-    stage.put(&services)?;
-    let proxy = stage.start()?;
-    stage.wait_for_answer(&proxy, &services[0])?;
+    let (mut services, proxy) = stage.at_work()?;
     let faults: [(&str, Fault, &str); 5] = [
         ("-restore", Fault::Kill, "signal: 9"),
         (
@@ -62,10 +59,7 @@ pub(crate) fn fails(backend: Backend) -> Result<()> {
 /// A tool that never ends is killed, and meanwhile health tells.
 pub(crate) fn hangs(backend: Backend) -> Result<()> {
     let stage = Stage::new(backend)?.with_sync_period(SHORT);
-    let mut services: Vec<_> = (0..3).map(service).collect();
-    stage.put(&services)?;
-    let proxy = stage.start()?;
-    stage.wait_for_answer(&proxy, &services[0])?;
+    let (mut services, proxy) = stage.at_work()?;
     stage.wait_for_health(200)?;
     stage.faults.set("-restore", Fault::Hang)?;
     services[1].endpoints = vec![endpoint(10)];

@@ -19,10 +19,7 @@ const TOOLS_WAIT: Duration = Duration::from_secs(5);
 /// The nf_tables variant has no lock; what holds up the other one does not concern it.
 pub(crate) fn is_held(backend: Backend, long: Duration) -> Result<()> {
     let stage = Stage::new(backend)?.with_sync_period(SHORT);
-    let mut services: Vec<_> = (0..3).map(service).collect();
-    stage.put(&services)?;
-    let proxy = stage.start()?;
-    stage.wait_for_answer(&proxy, &services[0])?;
+    let (mut services, proxy) = stage.at_work()?;
     let before = stage.rules()?;
     let (lock, held) = (take(&stage)?, Watch::start());
     services[1].endpoints = vec![endpoint(10)];

@@ -89,6 +89,15 @@ impl Stage {
         }
     }
 
+    /// Starts the daemon with a few Services that work.
+    pub(crate) fn at_work(&self) -> Result<(Vec<Service>, Proxy)> {
+        let services: Vec<_> = (0..3).map(cluster::service).collect();
+        self.put(&services)?;
+        let proxy = self.start()?;
+        self.wait_for_answer(&proxy, &services[0])?;
+        Ok((services, proxy))
+    }
+
     /// The configuration of its daemons.
     pub(crate) fn config(&self) -> String {
         config(self.sync_period)

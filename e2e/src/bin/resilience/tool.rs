@@ -69,10 +69,7 @@ fn is_missed(stage: &Stage, proxy: &Proxy, times: usize) -> Result<()> {
 /// looked at.
 pub(crate) fn is_idle(backend: Backend) -> Result<()> {
     let stage = Stage::new(backend)?.with_sync_period(SHORT);
-    let mut services: Vec<_> = (0..3).map(service).collect();
-    stage.put(&services)?;
-    let proxy = stage.start()?;
-    stage.wait_for_answer(&proxy, &services[0])?;
+    let (mut services, proxy) = stage.at_work()?;
     let before = stage.rules()?;
     stage.faults.set("-restore", Fault::Say(0, ""))?;
     change(&stage, &mut services, 10)?;
@@ -93,10 +90,7 @@ pub(crate) fn is_idle(backend: Backend) -> Result<()> {
 pub(crate) fn is_of_another_backend(backend: Backend) -> Result<()> {
     let other = if backend == Backend::Nft { Backend::Legacy } else { Backend::Nft };
     let stage = Stage::new(backend)?.with_sync_period(SHORT);
-    let mut services: Vec<_> = (0..3).map(service).collect();
-    stage.put(&services)?;
-    let proxy = stage.start()?;
-    stage.wait_for_answer(&proxy, &services[0])?;
+    let (mut services, proxy) = stage.at_work()?;
     let before = stage.rules()?;
     stage.faults.exchange("-restore", other)?;
     services.push(service(3));
@@ -114,10 +108,7 @@ pub(crate) fn is_of_another_backend(backend: Backend) -> Result<()> {
 /// A tool that talks without end is killed, and costs neither rules nor memory.
 pub(crate) fn floods(backend: Backend) -> Result<()> {
     let stage = Stage::new(backend)?.with_sync_period(SHORT);
-    let mut services: Vec<_> = (0..3).map(service).collect();
-    stage.put(&services)?;
-    let proxy = stage.start()?;
-    stage.wait_for_answer(&proxy, &services[0])?;
+    let (mut services, proxy) = stage.at_work()?;
     let before = stage.rules()?;
     stage.faults.set("-restore", Fault::Flood)?;
     change(&stage, &mut services, 10)?;
