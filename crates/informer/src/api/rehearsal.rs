@@ -2,11 +2,11 @@
 //!
 //! Knows nothing of HTTP; pieces of an answer are the caller's.
 
+use super::ask::{Initial, Pause, Shortness};
 use super::failure::Failure;
 use super::list::List;
 use super::resource::Resource;
-use super::timing::Initial;
-use super::watch::{Pause, Shortness, Watch};
+use super::watch::Watch;
 use crate::change::Batch;
 
 /// List and watch of one resource.

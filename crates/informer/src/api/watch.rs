@@ -5,8 +5,8 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
+use super::ask::{Ask, Initial, Pause, Shortness};
 use super::decode::{self, Meaning};
 use super::event::{self, Event, Status};
 use super::failure::Failure;
@@ -14,38 +14,11 @@ use super::gathered::Gathered;
 use super::known::Known;
 use super::list;
 use super::resource::Resource;
-use super::timing::Initial;
 use crate::change::Batch;
 use crate::object::Subject;
 
 #[cfg(test)]
 mod tests;
-
-/// What to ask the server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Ask {
-    /// A watch that begins with everything there is.
-    Stream,
-    /// The first page of a list that may lag behind: good enough when nothing is known.
-    ListAny,
-    /// The first page of a list as of this moment: never older than what was told already.
-    ListLatest,
-    /// The page after the one that ended with this token.
-    ListContinued(String),
-    /// The version of the server's data: whether it can be watched from the version reached.
-    Probe,
-    /// A watch from this version.
-    Watch(String),
-}
-
-/// When to ask again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pause {
-    /// At once.
-    None,
-    /// After a while that grows with each failure, and not before what the server asked for.
-    BackOff(Option<Duration>),
-}
 
 /// Whether a watch can go on after a line.
 pub(super) type Line = Result<(), Failure>;
@@ -289,15 +262,6 @@ impl Watch {
         }
         Ok(())
     }
-}
-
-/// Whether a watch ended sooner than it should.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shortness {
-    /// It lasted long enough to begin the next one at once.
-    Full,
-    /// Beginning the next one at once could go on like this for ever.
-    Short,
 }
 
 /// Objects of all kinds that are served today have decimal versions; others are not compared.

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Ask, Failure, Pause, Shortness, Watch};
+use super::{Failure, Watch};
+use crate::api::ask::{Ask, Initial, Pause, Shortness};
 use crate::api::event::Status;
 use crate::api::list::Metadata;
 use crate::api::resource::Resource;
-use crate::api::timing::Initial;
 use crate::change::Change;
 
 const BACK_OFF: Pause = Pause::BackOff(None);

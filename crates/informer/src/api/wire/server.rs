@@ -17,11 +17,11 @@ use kube::client::Body;
 
 use super::bucket::Bucket;
 use super::connection::{ConnectError, Connection};
-use super::event::Status;
-use super::failure::Failure;
 use super::live::{Live, Next};
 use super::timing::Timing;
 use super::transport;
+use crate::api::event::Status;
+use crate::api::failure::Failure;
 
 /// One request and how it was answered, for metrics.
 #[derive(Clone, Debug, PartialEq, Eq)]

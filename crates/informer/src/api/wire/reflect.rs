@@ -18,12 +18,13 @@ use tokio::sync::mpsc::Sender;
 
 use super::News;
 use super::backoff::Backoff;
-use super::failure::Failure;
-use super::list::List;
-use super::resource::Selection;
+use super::selection::Selection;
 use super::server::{Answer, IsWatch, Server};
 use super::timing::Timing;
-use super::watch::{Ask, Pause, Shortness, Watch};
+use crate::api::ask::{Ask, Pause, Shortness};
+use crate::api::failure::Failure;
+use crate::api::list::{List, Metadata, NoList};
+use crate::api::watch::Watch;
 
 /// Nobody listens any more.
 struct Deaf;
@@ -172,12 +173,8 @@ impl Reflector<'_> {
     }
 }
 
-async fn read_page(
-    server: &Server,
-    path: &str,
-    mut each: impl FnMut(&[u8]),
-) -> Result<super::list::Metadata, Failure> {
-    let garbled = |error: super::list::NoList| Failure::Garbled(error.to_string());
+async fn read_page(server: &Server, path: &str, mut each: impl FnMut(&[u8])) -> Result<Metadata, Failure> {
+    let garbled = |error: NoList| Failure::Garbled(error.to_string());
     let mut body = Chunks::of(server.open(path, IsWatch::No).await?);
     let mut list = List::default();
     while let Some(chunk) = body.next(Some(server.timing().silence)).await? {

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Resource, Selection};
+use super::Selection;
+use crate::api::resource::Resource;
 
 #[test]
 fn requests_as_kube_proxy_makes_them() {

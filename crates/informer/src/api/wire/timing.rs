@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use super::backoff::Growth;
+use crate::api::ask::Initial;
 
 /// How long things may take, and what is used to notice it; the default is what a cluster wants, tests are in a hurry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,15 +34,6 @@ pub struct Timing {
     pub ping_interval: Duration,
     /// HTTP/2: until a ping is answered; then the connection is dead.
     pub ping_timeout: Duration,
-}
-
-/// How to ask for everything there is; the feature gate `WatchListClient`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Initial {
-    /// By a watch that begins with it, and by a list where the server refuses that.
-    Stream,
-    /// By a list.
-    List,
 }
 
 /// Versions of HTTP.

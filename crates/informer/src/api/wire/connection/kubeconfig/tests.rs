@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::api::connection::{ConnectError, Connection, Loaded, load};
+use crate::api::wire::connection::{ConnectError, Connection, Loaded, load};
 
 /// What comes of a kubeconfig with these options of its cluster and its user.
 fn loaded(folder: &tempfile::TempDir, cluster: &str, user: &str) -> Result<Loaded, ConnectError> {

@@ -11,8 +11,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{ConnectError, Loaded, certificates, fits_header, read_token, reason, url};
-use crate::api::proxy;
-use crate::api::stamp::Stamp;
+use crate::api::wire::proxy;
+use crate::api::wire::stamp::Stamp;
 
 mod identity;
 mod provider;
