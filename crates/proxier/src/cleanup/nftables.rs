@@ -1,14 +1,17 @@
 //! EDGE: removes the table of kube-proxy's nftables mode.
 #![expect(clippy::disallowed_methods, reason = "the one place that runs nft")]
 
-use std::io;
+use std::io::ErrorKind;
 use std::process::{Command, Output};
 use std::thread;
 use std::time::Duration;
 
+use netlink_sys::protocols::NETLINK_NETFILTER;
+
 use crate::family::Family;
 use crate::iptables::child::within;
 use crate::iptables::{ended, failure, said};
+use crate::netlink;
 use crate::tables::TablesError;
 
 /// How long nft may take.
@@ -18,16 +21,26 @@ const TRIES: usize = 3;
 /// Between two tries.
 const PAUSE: Duration = Duration::from_secs(1);
 
+const TABLE: &str = "kube-proxy";
+/// `NFT_MSG_GETTABLE`
+const GET_TABLE: u16 = (10 << 8) | 1;
+/// `NFTA_TABLE_NAME`
+const NAME: u16 = 1;
+
 /// Deletes the table `kube-proxy` of a family with all that is in it. Where nft is not installed or
 /// cannot be used, kube-proxy has never made such a table.
 ///
 /// # Errors
 /// The table may still be there.
 pub fn remove_table(family: Family) -> Result<(), TablesError> {
+    if is_absent(family) {
+        return Ok(());
+    }
     let table = match family {
-        Family::V4 => "table ip kube-proxy",
-        Family::V6 => "table ip6 kube-proxy",
+        Family::V4 => "ip",
+        Family::V6 => "ip6",
     };
+    let table = format!("table {table} {TABLE}");
     let add = format!("add {table}");
     if !nft(&["--check", &add])?.is_some_and(|output| output.status.success()) {
         return Ok(());
@@ -38,6 +51,19 @@ pub fn remove_table(family: Family) -> Result<(), TablesError> {
         Some(output) if !output.status.success() => Err(failure(&format!("nft {delete}"), &output, &[])),
         Some(_) | None => Ok(()),
     }
+}
+
+/// Whether the kernel is sure that there is no such table. To delete one, nft reads the names of all chains there are,
+/// which takes 0.2 s where 10,000 Services have rules.
+fn is_absent(family: Family) -> bool {
+    let family = match family {
+        Family::V4 => rustix::net::AddressFamily::INET,
+        Family::V6 => rustix::net::AddressFamily::INET6,
+    };
+    let family = u8::try_from(family.as_raw()).expect("the kernel has fewer families");
+    let named = [vec![family, 0, 0, 0], netlink::text_attribute(NAME, TABLE)].concat();
+    let told = netlink::request(NETLINK_NETFILTER, GET_TABLE, &named);
+    told.is_err_and(|error| error.kind() == ErrorKind::NotFound)
 }
 
 /// Nothing if nft is not installed.
@@ -51,7 +77,7 @@ fn nft(arguments: &[&str]) -> Result<Option<Output>, TablesError> {
         let result = within(LIMIT, move || said::everything(nft, |_| ()));
         match ended(&command, LIMIT, result) {
             Ok(output) => return Ok(Some(output)),
-            Err(TablesError::Missing { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            Err(TablesError::Missing { source, .. }) if source.kind() == ErrorKind::NotFound => {
                 return Ok(None);
             }
             Err(error) if tries == TRIES => return Err(error),
