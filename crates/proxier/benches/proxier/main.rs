@@ -1,6 +1,7 @@
 //! What the pure parts cost: rendering, planning, reading back. `make bench` measures them with the kernel's part.
 
 mod cluster;
+mod saved;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -9,10 +10,9 @@ use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use proxier::jump::Jump;
 use proxier::option::Host;
-use proxier::plan::{Applied, Fate, Found, Layout, StaleChains, Transaction, Wanted, plan};
+use proxier::plan::{Applied, Counts, Fate, Found, Layout, StaleChains, Transaction, Wanted, plan};
 use proxier::proxier::Proxier;
 use proxier::render::{self, Context, RenderedPort};
-use proxier::tables::fake::FakeTables;
 use proxier::tables::{Tables, TablesError};
 
 const SIZES: [u32; 2] = [1_000, 10_000];
@@ -56,7 +56,7 @@ fn plan_everything(bencher: Bencher, layout: Layout) {
 fn sync_one_endpoint(bencher: Bencher, layout: Layout) {
     let mut proxier = Proxier::new(cluster::world(0), cluster::options(), Duration::from_secs(30));
     cluster::changes(10_000).iter().for_each(|change| drop(proxier.apply(change)));
-    let (mut tables, host, now) = (Taken(layout), Host::default(), now());
+    let (mut tables, host, now) = (Taken { layout, found: Found::default() }, Host::default(), now());
     proxier.sync(&mut tables, &host, now).expect("these tables take everything");
     let mut is_replaced = false;
     bencher.bench_local(|| {
@@ -68,12 +68,32 @@ fn sync_one_endpoint(bencher: Bencher, layout: Layout) {
 
 #[divan::bench(args = SIZES, sample_count = 20, sample_size = 1)]
 fn read_a_save(bencher: Bencher, services: u32) {
-    let mut proxier = Proxier::new(cluster::world(0), cluster::options(), Duration::ZERO);
-    cluster::changes(services).iter().for_each(|change| drop(proxier.apply(change)));
-    let mut tables = FakeTables::new(Layout::Single);
-    proxier.sync(&mut tables, &Host::default(), now()).expect("these tables take what is right");
-    let save = tables.save();
+    let save = saved(services);
     bencher.counter(BytesCount::of_str(&save)).bench_local(|| Found::of(save.as_bytes()));
+}
+
+/// A restart, without reading what is there.
+#[divan::bench(args = LAYOUTS, sample_count = 20, sample_size = 1)]
+fn sync_with_what_is_there(bencher: Bencher, layout: Layout) {
+    let save = saved(10_000);
+    let changes = cluster::changes(10_000);
+    let restarted = || {
+        let mut proxier = Proxier::new(cluster::world(0), cluster::options(), Duration::from_secs(30));
+        changes.iter().for_each(|change| drop(proxier.apply(change)));
+        let found = Found::of(save.as_bytes()).expect("it is a save");
+        (proxier, Taken { layout, found })
+    };
+    bencher.with_inputs(restarted).bench_local_values(|(mut proxier, mut tables)| {
+        let report = proxier.sync(&mut tables, &Host::default(), now()).expect("nothing is written");
+        assert_eq!(report.written, Counts::default());
+        (proxier, tables)
+    });
+}
+
+/// What iptables-save prints once the rules of such a cluster are there.
+fn saved(services: u32) -> String {
+    let (world, options) = (cluster::world(services), cluster::options());
+    saved::text(&render::ruleset(&world, &options, &Host::default()))
 }
 
 fn transaction(
@@ -93,12 +113,15 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// Tables that are empty, and take everything.
-struct Taken(Layout);
+/// Tables that take everything, and where that was found.
+struct Taken {
+    layout: Layout,
+    found: Found,
+}
 
 impl Tables for Taken {
     fn look(&mut self) -> Result<Found, TablesError> {
-        Ok(Found::default())
+        Ok(std::mem::take(&mut self.found))
     }
 
     fn ensure_jumps(&mut self, _: &[Jump]) -> Result<(), TablesError> {
@@ -106,7 +129,7 @@ impl Tables for Taken {
     }
 
     fn layout(&self) -> Layout {
-        self.0
+        self.layout
     }
 
     fn restore(&mut self, input: &[u8]) -> Result<(), TablesError> {
