@@ -6,7 +6,6 @@ use std::fs;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -21,6 +20,7 @@ use proxier::node::NodeIdentity;
 use proxier::option::{Options, Tools};
 use proxier::plan::Layout;
 use proxier::proxier::Proxier;
+use proxier::retry::{self, up_to_three_times};
 use proxier::tables::{Tables as _, TablesError};
 use proxier::world::World;
 use tracing::{debug, error, info, warn};
@@ -31,8 +31,6 @@ use crate::outside::Outside;
 use crate::warning::{self, Stack};
 use crate::{flows, sysctl};
 
-/// How often a tool is asked that cannot answer; it waits for the lock itself, 5 s each time.
-const QUESTIONS: usize = 3;
 /// What a tool says where the kernel has no such table, or not this family at all.
 const UNSUPPORTED: [&str; 4] = [
     "Table does not exist",
@@ -40,8 +38,6 @@ const UNSUPPORTED: [&str; 4] = [
     "Protocol not supported",
     "Address family not supported",
 ];
-/// Between two questions.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// The iptables tools of both families, and an ear for what others do to their rules.
 pub(crate) struct Prepared {
@@ -127,7 +123,7 @@ fn listen(families: &mut [FamilySync<Iptables>], ear: io::Result<Watch>) -> Opti
 fn usable(suite: Suite, tools: Vec<(Family, Iptables)>, primary: Family) -> Result<Vec<(Family, Iptables)>> {
     let mut usable = Vec::new();
     for (family, mut tables) in tools {
-        match support(family, PAUSE, || ask(&mut tables, suite, family)) {
+        match support(family, retry::PAUSE, || ask(&mut tables, suite, family)) {
             Ok(()) if family == Family::V4 || is_ipv6_enabled() => usable.push((family, tables)),
             Ok(()) => info!(ipFamily = %family, "IPv6 is disabled on this host"),
             Err(error) if family == Family::V4 || is_ipv6_enabled() => {
@@ -160,32 +156,33 @@ struct Told {
 }
 
 /// Whether a family has tools and kernel support. A lock that is held, or a tool that fails in an odd way, tells neither
-/// that it has nor that it has not: it is asked again. A family whose lock is held after a few questions counts as
-/// supported, and syncs go on to try. Rules depend on the version, so a tool that does not tell it for another reason
-/// than being old must not be started with.
-fn support(family: Family, pause: Duration, mut ask: impl FnMut() -> Told) -> Result<(), TablesError> {
-    let mut told = ask();
-    for _ in 1..QUESTIONS {
-        match told {
-            Told { is_usable: Ok(()), has_version: true } => return Ok(()),
-            Told { is_usable: Ok(()), has_version: false } => {
-                warn!(ipFamily = %family, "iptables does not tell its version");
-            }
-            Told { is_usable: Err(error), .. } if is_clear_no(&error) => return Err(error),
-            Told { is_usable: Err(error), .. } => {
-                warn!(ipFamily = %family, err = %error, "Can't tell yet whether iptables works for this family")
-            }
-        }
-        thread::sleep(pause);
-        told = ask();
-    }
-    match told {
+/// that it has nor that it has not: it is asked again; a tool waits for the lock itself, 5 s each time. A family whose
+/// lock is held after a few questions counts as supported, and syncs go on to try. Rules depend on the version, so a tool
+/// that does not tell it for another reason than being old must not be started with.
+fn support(family: Family, pause: Duration, ask: impl FnMut() -> Told) -> Result<(), TablesError> {
+    match up_to_three_times(pause, ask, |told| is_final(family, told)) {
         Told { is_usable: Err(TablesError::Busy { .. }), has_version: true } => Ok(()),
         Told { is_usable, .. } => is_usable,
     }
 }
 
-/// Whether there is no point in asking again.
+/// Whether there is no point in asking again; says why if there is.
+fn is_final(family: Family, told: &Told) -> bool {
+    match told {
+        Told { is_usable: Ok(()), has_version: true } => true,
+        Told { is_usable: Ok(()), has_version: false } => {
+            warn!(ipFamily = %family, "iptables does not tell its version");
+            false
+        }
+        Told { is_usable: Err(error), .. } if is_clear_no(error) => true,
+        Told { is_usable: Err(error), .. } => {
+            warn!(ipFamily = %family, err = %error, "Can't tell yet whether iptables works for this family");
+            false
+        }
+    }
+}
+
+/// Whether the family has no support, whoever is asked.
 fn is_clear_no(error: &TablesError) -> bool {
     match error {
         TablesError::Missing { source, .. } => source.kind() == io::ErrorKind::NotFound,

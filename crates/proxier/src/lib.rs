@@ -33,12 +33,14 @@ pub mod plan;
 
 pub mod loss;
 
-pub mod refusal;
+pub mod error_line;
 pub mod tables;
 pub mod version;
 
 #[cfg(feature = "io")]
 mod netlink;
+#[cfg(feature = "io")]
+pub mod retry;
 
 pub mod backend;
 

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::Stdio;
 
 use expect_test::{Expect, expect};
@@ -34,12 +33,26 @@ metadata: {name: n1}
 status: {addresses: [{type: InternalIP, address: 192.0.2.1}]}
 ";
 
+/// What upstream had in the kernel, jumps of built-in chains included.
+const RECORDED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../e2e/golden/lb-source-ranges/expected.v4");
+
+/// Where the rules come from that a packet meets.
+enum Rules {
+    /// They are made for the node `n1` from [`OBJECTS`].
+    Rendered,
+    /// They are those of [`RECORDED`].
+    Saved,
+}
+
 #[track_caller]
-fn check(packet: &[&str], expected: &Expect) {
+fn check(rules: Rules, packet: &[&str], expected: &Expect) {
     let folder = manifests(OBJECTS);
     let place = folder.path().to_str().unwrap();
-    let arguments = [&["explain", "--manifests", place, "--node", "n1"], packet].concat();
-    let (code, story, said) = run(&arguments);
+    let source = match rules {
+        Rules::Rendered => &["--manifests", place, "--node", "n1"][..],
+        Rules::Saved => &["--save", RECORDED],
+    };
+    let (code, story, said) = run(&[&["explain"], source, packet].concat());
     assert_eq!((code, said.as_str()), (Some(0), ""));
     expected.assert_eq(&story);
 }
@@ -47,6 +60,7 @@ fn check(packet: &[&str], expected: &Expect) {
 #[test]
 fn endpoints_have_their_shares() {
     check(
+        Rules::Rendered,
         &["10.244.0.5", "10.96.0.10", "80/TCP"],
         &expect![[r#"
         The first packet of a connection, TCP from 10.244.0.5 to 10.96.0.10:80
@@ -77,6 +91,7 @@ fn endpoints_have_their_shares() {
 #[test]
 fn node_ports_are_those_of_the_node() {
     check(
+        Rules::Rendered,
         &["198.51.100.7", "192.0.2.1", "31080"],
         &expect![[r#"
         The first packet of a connection, TCP from 198.51.100.7 to 192.0.2.1:31080
@@ -108,6 +123,7 @@ fn node_ports_are_those_of_the_node() {
     );
     let other = ["198.51.100.7", "192.0.2.1", "31080", "--node-address", "192.0.2.9"];
     check(
+        Rules::Rendered,
         &other,
         &expect![[r#"
         The first packet of a connection, TCP from 198.51.100.7 to 192.0.2.1:31080
@@ -120,6 +136,7 @@ fn node_ports_are_those_of_the_node() {
 #[test]
 fn what_is_refused_is_found_in_the_filter() {
     check(
+        Rules::Rendered,
         &["198.51.100.7", "10.96.0.11", "53/udp"],
         &expect![[r#"
         The first packet of a connection, UDP from 198.51.100.7 to 10.96.0.11:53
@@ -133,23 +150,10 @@ fn what_is_refused_is_found_in_the_filter() {
     );
 }
 
-/// What upstream had in the kernel, jumps of built-in chains included.
-fn recorded() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../e2e/golden/lb-source-ranges/expected.v4")
-}
-
-#[track_caller]
-fn check_save(packet: &[&str], expected: &Expect) {
-    let place = recorded();
-    let arguments = [&["explain", "--save", place.to_str().unwrap()], packet].concat();
-    let (code, story, said) = run(&arguments);
-    assert_eq!((code, said.as_str()), (Some(0), ""));
-    expected.assert_eq(&story);
-}
-
 #[test]
 fn source_ranges_decide_in_rules_of_upstream() {
-    check_save(
+    check(
+        Rules::Saved,
         &["198.51.100.7", "203.0.113.14", "80"],
         &expect![[r#"
         The first packet of a connection, TCP from 198.51.100.7 to 203.0.113.14:80
@@ -172,7 +176,8 @@ fn source_ranges_decide_in_rules_of_upstream() {
         Its source is replaced by an address of the node.
     "#]],
     );
-    check_save(
+    check(
+        Rules::Saved,
         &["8.8.8.8", "203.0.113.14", "80"],
         &expect![[r#"
         The first packet of a connection, TCP from 8.8.8.8 to 203.0.113.14:80
@@ -192,7 +197,7 @@ fn source_ranges_decide_in_rules_of_upstream() {
 
 #[test]
 fn a_save_can_come_by_standard_input_and_lack_something() {
-    let text = fs::read_to_string(recorded()).unwrap();
+    let text = fs::read_to_string(RECORDED).unwrap();
     let (_, nat) = text.split_once("*nat\n").unwrap();
     let nat = nat.replace("-A PREROUTING ", "-A INPUT ");
     let nat = format!("*nat\n{}", nat.replace("COMMIT", "-A KUBE-SERVICES -m u32 --u32 0 -j DROP\nCOMMIT"));
@@ -217,20 +222,18 @@ fn a_save_can_come_by_standard_input_and_lack_something() {
 
 #[test]
 fn mistakes_are_named() {
-    let place = recorded();
-    let place = place.to_str().unwrap();
     for (arguments, code, expected) in [
-        (&["--save", place, "::1", "10.0.0.1", "80"][..], 1, "::1 and 10.0.0.1 are of different families"),
-        (&["--save", place, "10.0.0.2", "10.0.0.1", "http"], 1, "\"http\" is not a port"),
-        (&["--save", place, "10.0.0.2", "10.0.0.1", "80/ICMP"], 1, "\"ICMP\" is not TCP, UDP or SCTP"),
+        (&["--save", RECORDED, "::1", "10.0.0.1", "80"][..], 1, "::1 and 10.0.0.1 are of different families"),
+        (&["--save", RECORDED, "10.0.0.2", "10.0.0.1", "http"], 1, "\"http\" is not a port"),
+        (&["--save", RECORDED, "10.0.0.2", "10.0.0.1", "80/ICMP"], 1, "\"ICMP\" is not TCP, UDP or SCTP"),
         (
-            &["--save", place, "2001:db8::1", "2001:db8::2", "80"],
+            &["--save", RECORDED, "2001:db8::1", "2001:db8::2", "80"],
             1,
             "has rules of IPv4, the packet is of IPv6",
         ),
         (&["--save", "/nowhere", "10.0.0.2", "10.0.0.1", "80"], 1, "can't read /nowhere"),
         (&["--save", "/dev/null", "10.0.0.2", "10.0.0.1", "80"], 1, "/dev/null has no table"),
-        (&["--save", place, "--node", "n1", "10.0.0.2", "10.0.0.1", "80"], 2, "cannot be used with"),
+        (&["--save", RECORDED, "--node", "n1", "10.0.0.2", "10.0.0.1", "80"], 2, "cannot be used with"),
         (&["10.0.0.2", "10.0.0.1", "80"], 2, "required"),
     ] {
         let (found, story, said) = run(&[&["explain"], arguments].concat());

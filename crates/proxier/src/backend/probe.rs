@@ -6,7 +6,6 @@
 use std::fs;
 use std::io::{self, BufReader};
 use std::process::{Command, Stdio};
-use std::thread;
 use std::time::Duration;
 
 use super::{
@@ -15,14 +14,11 @@ use super::{
 use crate::family::Family;
 use crate::iptables::child::{NoOutput, within};
 use crate::iptables::said;
+use crate::retry::{self, up_to_three_times};
 use crate::version::Version;
 
 /// How long a program may take.
 const LIMIT: Duration = Duration::from_secs(30);
-/// How often one is asked that fails.
-const QUESTIONS: usize = 3;
-/// Between two questions.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// The programs to run on this node from now on. Nothing is changed in the kernel by asking.
 ///
@@ -64,18 +60,15 @@ fn version(program: &'static str, arguments: &'static [&'static str]) -> Option<
 fn asked<T: Send + 'static, E: Into<NoOutput> + 'static>(
     question: impl FnOnce() -> Result<T, E> + Clone + Send + 'static,
 ) -> Result<T, NoOutput> {
-    let mut answer = within(LIMIT, question.clone());
-    for _ in 1..QUESTIONS {
-        match &answer {
-            Ok(_) => break,
-            Err(NoOutput::Io(error)) if error.kind() == io::ErrorKind::NotFound => break,
-            Err(_) => {
-                thread::sleep(PAUSE);
-                answer = within(LIMIT, question.clone());
-            }
-        }
-    }
-    answer
+    up_to_three_times(
+        retry::PAUSE,
+        || within(LIMIT, question.clone()),
+        |answer| match answer {
+            Ok(_) => true,
+            Err(NoOutput::Io(error)) => error.kind() == io::ErrorKind::NotFound,
+            Err(_) => false,
+        },
+    )
 }
 
 /// Reads no more than what the decision depends on: a node may have many rules.

@@ -3,7 +3,6 @@
 
 use std::io::ErrorKind;
 use std::process::{Command, Output};
-use std::thread;
 use std::time::Duration;
 
 use netlink_sys::protocols::NETLINK_NETFILTER;
@@ -12,14 +11,11 @@ use crate::family::Family;
 use crate::iptables::child::within;
 use crate::iptables::{ended, failure, said};
 use crate::netlink;
+use crate::retry::{self, up_to_three_times};
 use crate::tables::TablesError;
 
 /// How long nft may take.
 const LIMIT: Duration = Duration::from_secs(30);
-/// How often it is run that cannot be started or does not end.
-const TRIES: usize = 3;
-/// Between two tries.
-const PAUSE: Duration = Duration::from_secs(1);
 
 const TABLE: &str = "kube-proxy";
 /// `NFT_MSG_GETTABLE`
@@ -66,25 +62,21 @@ fn is_absent(family: Family) -> bool {
     told.is_err_and(|error| error.kind() == ErrorKind::NotFound)
 }
 
-/// Nothing if nft is not installed.
+/// Nothing if nft is not installed. One that cannot be started or does not end is run again.
 fn nft(arguments: &[&str]) -> Result<Option<Output>, TablesError> {
     let command = format!("nft {}", arguments.join(" "));
-    let mut tries = 1;
-    loop {
-        let arguments: Vec<_> = arguments.iter().map(ToString::to_string).collect();
+    let run = || {
         let mut nft = Command::new("nft");
         nft.args(arguments);
-        let result = within(LIMIT, move || said::everything(nft, |_| ()));
-        match ended(&command, LIMIT, result) {
-            Ok(output) => return Ok(Some(output)),
-            Err(TablesError::Missing { source, .. }) if source.kind() == ErrorKind::NotFound => {
-                return Ok(None);
-            }
-            Err(error) if tries == TRIES => return Err(error),
-            Err(_) => {
-                tries += 1;
-                thread::sleep(PAUSE);
-            }
-        }
+        ended(&command, LIMIT, within(LIMIT, move || said::everything(nft, |_| ())))
+    };
+    match up_to_three_times(retry::PAUSE, run, |run| run.as_ref().err().is_none_or(is_not_installed)) {
+        Ok(output) => Ok(Some(output)),
+        Err(error) if is_not_installed(&error) => Ok(None),
+        Err(error) => Err(error),
     }
+}
+
+fn is_not_installed(error: &TablesError) -> bool {
+    matches!(error, TablesError::Missing { source, .. } if source.kind() == ErrorKind::NotFound)
 }

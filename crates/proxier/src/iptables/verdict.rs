@@ -7,7 +7,7 @@ use std::process::{ExitStatus, Output};
 use std::time::Duration;
 
 use super::child::NoOutput;
-use crate::refusal::{line_number, lines_around};
+use crate::error_line::{line_number, lines_around};
 use crate::tables::TablesError;
 
 /// What the tools say when the lock is held, or when the kernel could not do it this time.

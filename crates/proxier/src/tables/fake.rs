@@ -5,10 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::chain::{ChainName, Table};
+use crate::error_line::line_number;
 use crate::jump::Jump;
 use crate::parse::{Chain, Command, SavedRule, commands};
 use crate::plan::{Found, Layout};
-use crate::refusal::line_number;
 use crate::rule::Target;
 use crate::text;
 

@@ -1,4 +1,6 @@
-//! What iptables-restore says when it refuses its input, read for the line it names.
+//! Turns what iptables-restore says of its input when it refuses it into the line it means.
+//!
+//! Knows nothing of what is in that line.
 
 use std::fmt::Write;
 
