@@ -19,6 +19,9 @@ mod watch;
 
 mod rehearsal;
 
+#[cfg(test)]
+mod brief;
+
 #[cfg(feature = "api")]
 mod wire;
 

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::Known;
+use crate::api::brief::brief;
 use crate::api::decode::{self, Meaning};
 use crate::api::resource::Resource;
 use crate::cache::Key;
-use crate::change::Change;
 
 fn service(name: &str, last: u8) -> Meaning {
     let json = format!(
@@ -26,19 +26,6 @@ fn key(name: &str) -> Key {
 
 fn unreadable(name: &str) -> Meaning {
     Meaning::Unreadable(Some(key(name)))
-}
-
-fn brief(changes: impl IntoIterator<Item = Change>) -> Vec<String> {
-    let brief = |change: Change| match &change {
-        Change::SetService(service) => format!("+{}", service.name.name),
-        Change::DeleteService(name) => format!("-{}", name.name),
-        Change::SetNode(_)
-        | Change::DeleteNode(_)
-        | Change::SetEndpointSlice(_)
-        | Change::DeleteEndpointSlice(_)
-        | Change::Synced => panic!("{change:?}"),
-    };
-    changes.into_iter().map(brief).collect()
 }
 
 #[test]

@@ -6,10 +6,10 @@ mod told;
 
 use super::{Failure, Watch};
 use crate::api::ask::{Ask, Initial, Pause};
+use crate::api::brief::brief;
 use crate::api::event::Status;
 use crate::api::list::Metadata;
 use crate::api::resource::Resource;
-use crate::change::Change;
 
 const BACK_OFF: Pause = Pause::BackOff(None);
 
@@ -51,17 +51,8 @@ fn told(code: u16) -> Failure {
     Failure::Told(status(code))
 }
 
-fn brief(watch: &mut Watch) -> Vec<String> {
-    let brief = |change: Change| match &change {
-        Change::SetService(service) => format!("+{}", service.name.name),
-        Change::DeleteService(name) => format!("-{}", name.name),
-        Change::SetNode(_)
-        | Change::DeleteNode(_)
-        | Change::SetEndpointSlice(_)
-        | Change::DeleteEndpointSlice(_)
-        | Change::Synced => panic!("{change:?}"),
-    };
-    watch.take().changes.into_iter().map(brief).collect()
+fn told_by(watch: &mut Watch) -> Vec<String> {
+    brief(watch.take().changes)
 }
 
 /// A watch that has told of `a` and `b` at version 20.
@@ -72,7 +63,7 @@ fn synced() -> Watch {
     {
         watch.line(line.as_bytes()).unwrap();
     }
-    assert_eq!(brief(&mut watch), ["+a", "+b"]);
+    assert_eq!(told_by(&mut watch), ["+a", "+b"]);
     watch
 }
 

@@ -10,9 +10,8 @@ use super::{AddressType, Endpoint, EndpointPort, EndpointSlice};
 use crate::address::parse_ip;
 use crate::object::complaint::{Complaint, Complaints};
 use crate::object::name::{NamespacedName, is_label};
-use crate::object::{
-    Fingerprint, NOT_A_PORT, NOT_A_PORT_NAME, NOT_A_PROTOCOL, NOT_AN_IP, Protocol, parse_port, raw,
-};
+use crate::object::port::parse_key;
+use crate::object::{Fingerprint, NOT_AN_IP, raw};
 
 impl EndpointSlice {
     /// The slice that `raw` describes, or none if it is not of interest, and what cannot be used of it.
@@ -95,18 +94,7 @@ fn parse_endpoint_port(
         complaints.add(format_args!("{path}.name"), "", "is missing");
         return None;
     };
-    if !name.is_empty() && !is_label(&name) {
-        complaints.add(format_args!("{path}.name"), &name, NOT_A_PORT_NAME);
-        return None;
-    }
-    let Some(protocol) = Protocol::parse(&raw.protocol) else {
-        complaints.add(format_args!("{path}.protocol"), &raw.protocol, NOT_A_PROTOCOL);
-        return None;
-    };
-    let Some(port) = parse_port(raw.port) else {
-        complaints.add(format_args!("{path}.port"), raw.port, NOT_A_PORT);
-        return None;
-    };
+    let (protocol, port) = parse_key(&name, &raw.protocol, raw.port, path, complaints)?;
     Some(EndpointPort { name, protocol, port })
 }
 

@@ -11,10 +11,9 @@ use ipnet::IpNet;
 use super::{ClusterIps, Service, ServicePort, ServiceType, SessionAffinity, TrafficPolicy};
 use crate::address::{parse_cidr, parse_ip};
 use crate::object::complaint::{Complaint, Complaints};
-use crate::object::name::{NamespacedName, is_label};
-use crate::object::{
-    NOT_A_CIDR, NOT_A_PORT, NOT_A_PORT_NAME, NOT_A_PROTOCOL, NOT_AN_IP, Protocol, parse_port, raw,
-};
+use crate::object::name::NamespacedName;
+use crate::object::port::{NOT_A_PORT, parse_key, parse_port};
+use crate::object::{NOT_A_CIDR, NOT_AN_IP, raw};
 
 impl Service {
     /// The Service that `raw` describes, or none if it is not proxied, and what cannot be used of it.
@@ -157,18 +156,7 @@ fn parse_service_port(
     path: &str,
     complaints: &mut Complaints,
 ) -> Option<ServicePort> {
-    if !raw.name.is_empty() && !is_label(&raw.name) {
-        complaints.add(format_args!("{path}.name"), &raw.name, NOT_A_PORT_NAME);
-        return None;
-    }
-    let Some(protocol) = Protocol::parse(&raw.protocol) else {
-        complaints.add(format_args!("{path}.protocol"), &raw.protocol, NOT_A_PROTOCOL);
-        return None;
-    };
-    let Some(port) = parse_port(raw.port) else {
-        complaints.add(format_args!("{path}.port"), raw.port, NOT_A_PORT);
-        return None;
-    };
+    let (protocol, port) = parse_key(&raw.name, &raw.protocol, raw.port, path, complaints)?;
     let node_port = parse_node_port(format_args!("{path}.nodePort"), raw.node_port, complaints);
     Some(ServicePort { name: raw.name.clone(), protocol, port, node_port })
 }

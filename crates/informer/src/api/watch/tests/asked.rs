@@ -49,7 +49,7 @@ fn what_follows_a_failure() {
         let mut watch = synced();
         assert_eq!(watch.failed(&failure), BACK_OFF, "{failure}");
         assert_eq!(*watch.ask(), expected, "watch: {failure}");
-        assert_eq!(brief(&mut watch), [""; 0], "{failure}");
+        assert_eq!(told_by(&mut watch), [""; 0], "{failure}");
     }
 }
 
@@ -75,7 +75,7 @@ fn who_may_only_list_lists_again_and_again() {
         watch.page(page("30", "")).unwrap();
         assert_eq!(*watch.ask(), watch_from("30"));
     }
-    assert_eq!(brief(&mut watch), ["-b"]);
+    assert_eq!(told_by(&mut watch), ["-b"]);
 }
 
 #[test]

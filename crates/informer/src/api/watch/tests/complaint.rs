@@ -1,6 +1,7 @@
 //! What is complained of, and the end of a complaint.
 
 use super::*;
+use crate::change::Change;
 
 #[test]
 fn complaints_come_with_changes_only() {

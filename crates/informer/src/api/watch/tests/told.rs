@@ -16,14 +16,14 @@ fn a_stream_tells_when_it_is_complete() {
         event("DELETED", &service("c", 13)),
     ] {
         watch.line(line.as_bytes()).unwrap();
-        assert_eq!(brief(&mut watch), [""; 0]);
+        assert_eq!(told_by(&mut watch), [""; 0]);
     }
     assert!(!watch.is_synced());
     watch.line(end_of_initial_events(13).as_bytes()).unwrap();
     assert!(watch.is_synced());
-    assert_eq!(brief(&mut watch), ["+a", "+b"]);
+    assert_eq!(told_by(&mut watch), ["+a", "+b"]);
     watch.line(event("DELETED", &service("a", 14)).as_bytes()).unwrap();
-    assert_eq!(brief(&mut watch), ["-a"]);
+    assert_eq!(told_by(&mut watch), ["-a"]);
     assert_eq!(*watch.ask(), watch_from("14"));
 }
 
@@ -37,7 +37,7 @@ fn pages_are_one_list() {
     assert_eq!((watch.ask().clone(), watch.is_synced()), (Ask::ListContinued("more".to_owned()), false));
     watch.item(service("b", 2).as_bytes());
     watch.page(page("20", "")).unwrap();
-    assert_eq!(brief(&mut watch), ["+a", "+b"]);
+    assert_eq!(told_by(&mut watch), ["+a", "+b"]);
     assert_eq!(*watch.ask(), watch_from("20"));
 }
 
@@ -54,7 +54,7 @@ fn a_list_that_broke_off_is_forgotten() {
     assert_eq!(*watch.ask(), Ask::Stream);
     watch.line(event("ADDED", &service("a", 11)).as_bytes()).unwrap();
     watch.line(end_of_initial_events(22).as_bytes()).unwrap();
-    assert_eq!(brief(&mut watch), ["-b"]);
+    assert_eq!(told_by(&mut watch), ["-b"]);
 }
 
 #[test]
@@ -67,13 +67,13 @@ fn versions_that_go_back() {
     assert!(synced().line(event("MODIFIED", &service("a", 100)).as_bytes()).is_ok());
     let mut watch = synced();
     let failure = watch.line(event("MODIFIED", &service("a", 5)).as_bytes()).unwrap_err();
-    assert_eq!(brief(&mut watch), [""; 0]);
+    assert_eq!(told_by(&mut watch), [""; 0]);
     watch.failed(&failure);
     // The relist may be younger than what was told: the server is right.
     for line in [event("ADDED", &service("a", 5)), end_of_initial_events(6)] {
         watch.line(line.as_bytes()).unwrap();
     }
-    assert_eq!(brief(&mut watch), ["+a", "-b"]);
+    assert_eq!(told_by(&mut watch), ["+a", "-b"]);
     assert_eq!(*watch.ask(), watch_from("6"));
 }
 
@@ -105,7 +105,7 @@ proptest! {
         let mut watch = Watch::new(Resource::Services, Initial::Stream);
         let mut known = std::collections::BTreeSet::new();
         let mut follow = |watch: &mut Watch| {
-            for change in brief(watch) {
+            for change in told_by(watch) {
                 match change.strip_prefix('+') {
                     Some(name) => drop(known.insert(name.to_owned())),
                     None => assert!(known.remove(&change[1..]), "{change} was not known"),
