@@ -36,14 +36,6 @@ impl Backend {
     /// Both of them.
     pub const ALL: [Backend; 2] = [Backend::Nft, Backend::Legacy];
 
-    /// The backend of that name, or both without a name.
-    pub fn chosen(name: Option<&str>) -> Vec<Backend> {
-        Backend::ALL
-            .into_iter()
-            .filter(|backend| name.is_none_or(|name| name == backend.to_string()))
-            .collect()
-    }
-
     /// The program that all tools of the backend are links to.
     pub fn program(self) -> PathBuf {
         Path::new(INSTALLED).join(match self {

@@ -28,6 +28,30 @@ use crate::wait;
 /// The port that the pods serve, over TCP and UDP.
 pub const PORT: u16 = 8080;
 
+/// What a proxy is configured with where a test asks for nothing else.
+pub const CONFIG: &str = "\
+apiVersion: kubeproxy.config.k8s.io/v1alpha1
+kind: KubeProxyConfiguration
+mode: iptables
+clusterCIDR: 10.244.0.0/16,fd00:10:244::/48
+healthzBindAddress: 127.0.0.1:10256
+metricsBindAddress: 127.0.0.1:10249
+iptables: {minSyncPeriod: 100ms}
+conntrack: {maxPerCore: 0}
+";
+
+/// The Node object of the node.
+pub const NODE_OBJECT: &str = "\
+apiVersion: v1
+kind: Node
+metadata: {name: node1}
+spec: {podCIDR: 10.244.0.0/24, podCIDRs: [10.244.0.0/24, 'fd00:10:244::/64']}
+status:
+  addresses:
+  - {type: InternalIP, address: 192.168.50.2}
+  - {type: InternalIP, address: 'fd00:50::2'}
+";
+
 const PODS: [&str; 3] = ["a", "b", "c"];
 
 /// How long the proxy may take to program a change.

@@ -12,6 +12,7 @@ pub mod wait;
 pub mod series;
 
 pub mod backend;
+pub mod choice;
 pub mod faults;
 pub mod netns;
 

@@ -4,6 +4,7 @@
 
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
 use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -68,6 +69,18 @@ pub fn run_at_once(parallel: usize, tests: Vec<Test>, closing: &str, out: &mut i
         drop(sender);
         print(receiver, total, closing, out)
     })
+}
+
+/// How a program ends whose tests all held, or not, or could not be run, which is said on stderr.
+pub fn exit_code(program: &str, held: Result<bool>) -> ExitCode {
+    match held {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{program}: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn outcome(Test { name, run }: Test) -> Outcome {

@@ -70,14 +70,8 @@ const THERE: [&str; 9] = [
 fn main() -> ExitCode {
     netns::sweep();
     let tests = vec![Test::new("the metrics of a proxy at work", check)];
-    match series::run(tests, "hold (promtool)", &mut std::io::stdout()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("exposition: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    let held = series::run(tests, "hold (promtool)", &mut std::io::stdout());
+    series::exit_code("exposition", held)
 }
 
 fn check() -> Result<()> {

@@ -8,26 +8,20 @@ use std::process::ExitCode;
 use anyhow::{Result, ensure};
 use clap::{Arg, ArgMatches, Command};
 use e2e::backend::Backend;
+use e2e::choice;
 use e2e::golden::{self, Case};
 use e2e::netns;
 use e2e::series::{self, Test};
 use e2e::source::Kind;
 
 fn main() -> ExitCode {
-    match run_all(&arguments().get_matches()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("golden: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    series::exit_code("golden", run_all(&arguments().get_matches()))
 }
 
 fn arguments() -> Command {
     Command::new("golden")
         .about("Runs kube-proxy on recorded cases and compares the rules. Cases: $GOLDEN_DIR, or e2e/golden")
-        .arg(Arg::new("backend").long("backend").help("only this backend").value_parser(["nft", "legacy"]))
+        .arg(choice::backend())
         .arg(Arg::new("source").long("source").help("only this source").value_parser(["manifests", "api"]))
         .arg(Arg::new("case").long("case").help("only the case of this name"))
 }
@@ -43,7 +37,7 @@ fn run_all(matches: &ArgMatches) -> Result<bool> {
     netns::sweep();
     let mut all_equal = true;
     for source in sources(matches.get_one::<String>("source").map(String::as_str)) {
-        for backend in Backend::chosen(matches.get_one::<String>("backend").map(String::as_str)) {
+        for backend in choice::backends(matches) {
             let tests = folders.iter().map(|folder| test(folder, backend, source)).collect();
             all_equal &= series::run(tests, &format!("equal ({backend}, {source})"), &mut std::io::stdout())?;
         }

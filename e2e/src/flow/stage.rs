@@ -23,31 +23,9 @@ use super::service::{OTHER_PORTS, PORTS, Service, Target, pod_address};
 use super::sink::{Manner, Sink};
 use super::table::{self, Entry};
 use crate::backend::Family;
+use crate::cluster::{CONFIG, NODE_OBJECT};
 use crate::manifests::Manifests;
 use crate::netns::Netns;
-
-/// What every daemon on the stage is configured with.
-pub const CONFIG: &str = "\
-apiVersion: kubeproxy.config.k8s.io/v1alpha1
-kind: KubeProxyConfiguration
-mode: iptables
-clusterCIDR: 10.244.0.0/16,fd00:10:244::/48
-healthzBindAddress: 127.0.0.1:10256
-metricsBindAddress: 127.0.0.1:10249
-iptables: {minSyncPeriod: 100ms}
-conntrack: {maxPerCore: 0}
-";
-
-const NODE: &str = "\
-apiVersion: v1
-kind: Node
-metadata: {name: node1}
-spec: {podCIDR: 10.244.0.0/24, podCIDRs: [10.244.0.0/24, 'fd00:10:244::/64']}
-status:
-  addresses:
-  - {type: InternalIP, address: 192.168.50.2}
-  - {type: InternalIP, address: 'fd00:50::2'}
-";
 
 /// Clients send this often, unless a story needs something else.
 pub const INTERVAL: Duration = Duration::from_millis(100);
@@ -98,7 +76,7 @@ impl Stage {
         let pods: Vec<Netns> = pods.collect::<Result<_>>()?;
         let sinks = pods.iter().map(serve).collect::<Result<_>>()?;
         let manifests = Manifests::new()?;
-        manifests.put("node.yaml", NODE)?;
+        manifests.put("node.yaml", NODE_OBJECT)?;
         let daemon = Daemon::start(&node, manifests.path(), &setup)?;
         let stage = Stage { daemon, sinks, pods, client, node, outside, manifests, setup };
         stage.is_ready()?;

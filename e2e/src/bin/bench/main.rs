@@ -38,6 +38,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, ensure};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use e2e::backend::Backend;
+use e2e::choice;
 use e2e::netns;
 use e2e::wait::Watch;
 
@@ -86,7 +87,7 @@ fn arguments() -> Command {
         )
         .arg(number("endpoints").help("how many endpoints in all; five for each Service if absent"))
         .arg(number("runs").help("how often each figure is measured"))
-        .arg(Arg::new("backend").long("backend").help("only this backend").value_parser(["nft", "legacy"]))
+        .arg(choice::backend())
         .arg(Arg::new("row").long("row").action(ArgAction::Append).help("only these rows").value_parser(ROWS))
         .arg(
             Arg::new("json")
@@ -108,7 +109,7 @@ fn run(matches: &ArgMatches) -> Result<()> {
     let mut report = Report::read(path)?;
     if !matches.get_flag("show") {
         netns::sweep();
-        let backends = Backend::chosen(matches.get_one::<String>("backend").map(String::as_str));
+        let backends = choice::backends(matches);
         for request in requests(matches)? {
             for backend in &backends {
                 report.add(session(&request, *backend)?);

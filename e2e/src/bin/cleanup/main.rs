@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use anyhow::{Result, ensure};
 use clap::{Arg, ArgMatches, Command, value_parser};
 use e2e::backend::Backend;
+use e2e::choice;
 use e2e::netns;
 use e2e::series::{self, Test};
 
@@ -31,21 +32,14 @@ const STORIES: [(&str, Story); 8] = [
 ];
 
 fn main() -> ExitCode {
-    match run_all(&arguments().get_matches()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("cleanup: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    series::exit_code("cleanup", run_all(&arguments().get_matches()))
 }
 
 fn arguments() -> Command {
     Command::new("cleanup")
         .about("Runs kube-proxy --cleanup on hosts with all kinds of leftovers, in network namespaces")
-        .arg(Arg::new("backend").long("backend").help("only this backend").value_parser(["nft", "legacy"]))
-        .arg(Arg::new("story").long("story").help("only stories with this text in their name"))
+        .arg(choice::backend())
+        .arg(choice::story())
         .arg(
             Arg::new("services")
                 .long("services")
@@ -57,11 +51,11 @@ fn arguments() -> Command {
 
 /// Whether all stories held on all backends.
 fn run_all(matches: &ArgMatches) -> Result<bool> {
-    let chosen = matches.get_one::<String>("story").map_or("", String::as_str);
+    let chosen = choice::story_name(matches);
     let services = *matches.get_one::<usize>("services").expect("it has a default");
     netns::sweep();
     let mut all_hold = true;
-    for backend in Backend::chosen(matches.get_one::<String>("backend").map(String::as_str)) {
+    for backend in choice::backends(matches) {
         let mut tests: Vec<_> =
             STORIES.iter().map(|(name, tell)| (*name, Test::new(*name, move || tell(backend)))).collect();
         let many = "many Services";

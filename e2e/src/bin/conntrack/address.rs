@@ -4,8 +4,9 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, Result, ensure};
 use e2e::backend::Family;
+use e2e::flow::sender::Sender;
 use e2e::flow::service::Target::{ClusterIp, ExternalIp, LoadBalancer, NodePort};
 use e2e::flow::service::{EXTERNAL, Service, Target, pods, ready};
 use e2e::flow::stage::Stage;
@@ -88,12 +89,7 @@ pub(crate) fn load_balancer_ip_withdrawn(family: Family) -> Outcome {
 /// The endpoint behind a node port is replaced; the client's address is masqueraded.
 pub(crate) fn node_port_replaced(family: Family) -> Outcome {
     let stage = Stage::start("", &[])?;
-    let senders = check::at_first_pod(
-        &stage,
-        family,
-        &Service::new(&pods(&[0])).with_node_ports(),
-        (&stage.client, NodePort),
-    )?;
+    let senders = at_node_port(&stage, family)?;
     let entries = stage.entries(&[senders[0].to])?;
     let masqueraded = entries.iter().all(|entry| entry.flow.reply.destination() != entry.client());
     ensure!(!entries.is_empty() && masqueraded, "not masqueraded: {entries:?}");
@@ -104,16 +100,17 @@ pub(crate) fn node_port_replaced(family: Family) -> Outcome {
 /// The only endpoint behind a node port goes.
 pub(crate) fn node_port_to_zero(family: Family) -> Outcome {
     let stage = Stage::start("", &[])?;
-    let senders = check::at_first_pod(
-        &stage,
-        family,
-        &Service::new(&pods(&[0])).with_node_ports(),
-        (&stage.client, NodePort),
-    )?;
+    let senders = at_node_port(&stage, family)?;
     let commit = stage.put(family, &Service::new(&[]).with_node_ports())?;
     let last = check::is_silent(&stage, &senders, 0, commit)?;
     check::has_no_entry(&stage, &senders, commit)?;
     Ok(Some(last))
+}
+
+/// Clients of a node port, all of whom the first pod answers.
+fn at_node_port(stage: &Stage, family: Family) -> Result<Vec<Sender>> {
+    let service = Service::new(&pods(&[0])).with_node_ports();
+    check::at_first_pod(stage, family, &service, (&stage.client, NodePort))
 }
 
 /// With the external policy Local, an endpoint comes to this node while others, elsewhere, were there all the time.

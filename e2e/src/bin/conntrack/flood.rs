@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use e2e::backend::{Backend, Family};
+use e2e::cluster::CONFIG;
 use e2e::flow::daemon::Setup;
 use e2e::flow::service::{Service, Target::ClusterIp, pods};
 use e2e::flow::sink::Manner;
-use e2e::flow::stage::{CONFIG, Stage};
+use e2e::flow::stage::Stage;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::Outcome;

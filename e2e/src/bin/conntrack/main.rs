@@ -29,6 +29,7 @@ use anyhow::{Context, Error, Result, anyhow, ensure};
 use clap::{Arg, ArgMatches, Command};
 use e2e::backend::Family::{self, V4, V6};
 use e2e::netns;
+use e2e::series;
 use e2e::wait::Watch;
 
 /// The time that matters: of the recovery, if there is one.
@@ -105,14 +106,7 @@ const ALONE: [Scenario; 3] =
     [("A33", V4, bulk::other_family), ("A41", V4, bulk::many_stale), ("A43", V4, bulk::replacements)];
 
 fn main() -> ExitCode {
-    match run_all(&arguments().get_matches()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("conntrack: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    series::exit_code("conntrack", run_all(&arguments().get_matches()))
 }
 
 fn arguments() -> Command {

@@ -14,13 +14,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use e2e::backend::Family;
+use e2e::cluster::CONFIG;
 use e2e::command::{command, run};
 use e2e::flow::crowd::client;
 use e2e::flow::daemon::Setup;
 use e2e::flow::service::Target::ClusterIp;
 use e2e::flow::service::{PORTS, Service, pod_address, pods, ready};
 use e2e::flow::sink::Manner;
-use e2e::flow::stage::{CONFIG, Stage};
+use e2e::flow::stage::Stage;
 use e2e::flow::table::{self, New};
 use rustix::fs::OFlags;
 use rustix::io::Errno;

@@ -11,11 +11,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use e2e::backend::{Backend, Family, Tools};
+use e2e::cluster::CONFIG;
 use e2e::command::run;
 use e2e::flow::daemon::Setup;
 use e2e::flow::service::Target::ClusterIp;
 use e2e::flow::service::{Service, pod_address, pods};
-use e2e::flow::stage::{CONFIG, Stage};
+use e2e::flow::stage::Stage;
 use tempfile::TempDir;
 
 use crate::Outcome;

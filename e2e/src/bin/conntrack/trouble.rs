@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use e2e::backend::{Backend, Family};
+use e2e::cluster::CONFIG;
 use e2e::command::run;
 use e2e::flow::daemon::Setup;
 use e2e::flow::queue::Queue;
@@ -20,7 +21,7 @@ use e2e::flow::sender::Sender;
 use e2e::flow::service::Target::ClusterIp;
 use e2e::flow::service::{PORTS, Service, pod_address, pods};
 use e2e::flow::sink::Manner;
-use e2e::flow::stage::{CONFIG, INTERVAL, Stage};
+use e2e::flow::stage::{INTERVAL, Stage};
 use rustix::fs::{XattrFlags, setxattr};
 use tempfile::TempDir;
 

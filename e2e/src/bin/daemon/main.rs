@@ -24,24 +24,18 @@ use std::process::ExitCode;
 use anyhow::{Result, ensure};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use e2e::backend::Backend;
+use e2e::choice;
 use e2e::netns;
 use e2e::series::{self, Test};
 
 fn main() -> ExitCode {
-    match run_all(&arguments().get_matches()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("daemon: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    series::exit_code("daemon", run_all(&arguments().get_matches()))
 }
 
 fn arguments() -> Command {
     Command::new("daemon")
         .about("Runs kube-proxy as operators do, fed by an API server, in network namespaces")
-        .arg(Arg::new("story").long("story").help("only stories with this text in their name"))
+        .arg(choice::story())
         .arg(
             Arg::new("every-case")
                 .long("every-case")
@@ -91,7 +85,7 @@ const OF_BACKEND: [(&str, OfBackend); 3] = [
 
 /// Whether all stories held.
 fn run_all(matches: &ArgMatches) -> Result<bool> {
-    let chosen = matches.get_one::<String>("story").map_or("", String::as_str);
+    let chosen = choice::story_name(matches);
     let cases = if matches.get_flag("every-case") {
         swap::every_case()?
     } else {

@@ -11,9 +11,10 @@ mod story;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use clap::{Arg, ArgMatches, Command, value_parser};
 use e2e::backend::Backend;
+use e2e::choice;
 use e2e::netns;
 use e2e::series::{self, Test};
 
@@ -23,14 +24,7 @@ use pod::Pod;
 use story::Subject;
 
 fn main() -> ExitCode {
-    match run_all(&arguments().get_matches()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("image: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    series::exit_code("image", run_all(&arguments().get_matches()))
 }
 
 fn arguments() -> Command {
@@ -39,7 +33,7 @@ fn arguments() -> Command {
         .about("Runs the image in containerd as the DaemonSet says, against a scripted API server")
         .arg(path("archive").required(true).help("the image, as make image builds it"))
         .arg(path("manifests").default_value("manifests").help("the folder with base and kind"))
-        .arg(Arg::new("backend").long("backend").help("only this backend").value_parser(["nft", "legacy"]))
+        .arg(choice::backend())
 }
 
 /// Whether the image did on all backends what it should.
@@ -56,8 +50,7 @@ fn run_all(matches: &ArgMatches) -> Result<bool> {
         ),
         ("kubeadm", Pod::kubeadm()?, Deployment::kubeadm()),
     ];
-    let backends = Backend::chosen(matches.get_one::<String>("backend").map(String::as_str));
-    ensure!(!backends.is_empty(), "no backend is chosen");
+    let backends = choice::backends(matches);
     let mut tests = Vec::new();
     for (name, pod, deployment) in &pods {
         let subject = Subject { containerd: &containerd, image: &image, name, pod, deployment };

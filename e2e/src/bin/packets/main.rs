@@ -20,8 +20,9 @@ mod terminating;
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
-use clap::{Arg, ArgMatches, Command};
+use clap::{ArgMatches, Command};
 use e2e::backend::Backend;
+use e2e::choice;
 use e2e::netns;
 use e2e::series::{self, Test};
 
@@ -53,31 +54,24 @@ const STORIES: [(&str, Story); 22] = [
 ];
 
 fn main() -> ExitCode {
-    match run_all(&arguments().get_matches()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("packets: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    series::exit_code("packets", run_all(&arguments().get_matches()))
 }
 
 fn arguments() -> Command {
     Command::new("packets")
         .about("Runs kube-proxy on a small cluster of network namespaces and sends real packets")
-        .arg(Arg::new("backend").long("backend").help("only this backend").value_parser(["nft", "legacy"]))
-        .arg(Arg::new("story").long("story").help("only stories with this text in their name"))
+        .arg(choice::backend())
+        .arg(choice::story())
 }
 
 /// Whether all stories held on all backends.
 fn run_all(matches: &ArgMatches) -> Result<bool> {
-    let chosen = matches.get_one::<String>("story").map_or("", String::as_str);
+    let chosen = choice::story_name(matches);
     let stories: Vec<(&str, Story)> = STORIES.into_iter().filter(|(name, _)| name.contains(chosen)).collect();
     ensure!(!stories.is_empty(), "no story is called {chosen}");
     netns::sweep();
     let mut all_hold = true;
-    for backend in Backend::chosen(matches.get_one::<String>("backend").map(String::as_str)) {
+    for backend in choice::backends(matches) {
         let tests = stories.iter().map(|(name, tell)| Test::new(*name, move || tell(backend))).collect();
         all_hold &= series::run(tests, &format!("hold ({backend})"), &mut std::io::stdout())?;
     }

@@ -7,32 +7,10 @@ use std::fmt::Write;
 
 use anyhow::{Context, Result};
 use e2e::backend::{Backend, Family};
-use e2e::cluster::{Cluster, PORT};
+use e2e::cluster::{CONFIG, Cluster, NODE_OBJECT, PORT};
 use e2e::manifests::Manifests;
 use e2e::merge::merge;
 use serde_yaml::Value;
-
-const CONFIG: &str = "\
-apiVersion: kubeproxy.config.k8s.io/v1alpha1
-kind: KubeProxyConfiguration
-mode: iptables
-clusterCIDR: 10.244.0.0/16,fd00:10:244::/48
-healthzBindAddress: 127.0.0.1:10256
-metricsBindAddress: 127.0.0.1:10249
-iptables: {minSyncPeriod: 100ms}
-conntrack: {maxPerCore: 0}
-";
-
-const NODE: &str = "\
-apiVersion: v1
-kind: Node
-metadata: {name: node1}
-spec: {podCIDR: 10.244.0.0/24, podCIDRs: [10.244.0.0/24, 'fd00:10:244::/64']}
-status:
-  addresses:
-  - {type: InternalIP, address: 192.168.50.2}
-  - {type: InternalIP, address: 'fd00:50::2'}
-";
 
 const SERVICE: &str = "\
 apiVersion: v1
@@ -111,7 +89,7 @@ pub(crate) fn start(
     endpoints: &[Endpoint],
 ) -> Result<Cluster> {
     let manifests = Manifests::new()?;
-    manifests.put("node.yaml", NODE)?;
+    manifests.put("node.yaml", NODE_OBJECT)?;
     manifests.put("web.yaml", &patched(SERVICE, service)?)?;
     manifests.put("web-endpoints.yaml", &slices(endpoints))?;
     Cluster::start(backend, manifests.path(), &patched(CONFIG, config)?)

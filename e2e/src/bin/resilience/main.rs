@@ -24,6 +24,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use clap::{Arg, ArgMatches, Command, value_parser};
 use e2e::backend::Backend;
+use e2e::choice;
 use e2e::netns;
 use e2e::series::{self, Test};
 
@@ -58,20 +59,13 @@ const STORIES: [(&str, Story); 21] = [
 ];
 
 fn main() -> ExitCode {
-    match run_all(&arguments().get_matches()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("resilience: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    series::exit_code("resilience", run_all(&arguments().get_matches()))
 }
 
 fn arguments() -> Command {
     Command::new("resilience")
         .about("Lets objects, tools and the daemon itself fail in network namespaces")
-        .arg(Arg::new("backend").long("backend").help("only this backend").value_parser(["nft", "legacy"]))
+        .arg(choice::backend())
         .arg(
             Arg::new("lock-seconds")
                 .long("lock-seconds")
@@ -79,14 +73,14 @@ fn arguments() -> Command {
                 .value_parser(value_parser!(u64))
                 .default_value("12"),
         )
-        .arg(Arg::new("story").long("story").help("only stories with this text in their name"))
+        .arg(choice::story())
 }
 
 /// Whether all stories held on all backends.
 fn run_all(matches: &ArgMatches) -> Result<bool> {
-    let chosen = matches.get_one::<String>("story").map_or("", String::as_str);
+    let chosen = choice::story_name(matches);
     netns::sweep();
-    let backends = Backend::chosen(matches.get_one::<String>("backend").map(String::as_str));
+    let backends = choice::backends(matches);
     let long = matches.get_one::<u64>("lock-seconds").copied().map_or(Duration::ZERO, Duration::from_secs);
     let locked = move |backend| lock::is_held(backend, long);
     let both =

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::{Arg, ArgMatches, Command, value_parser};
-use e2e::backend::Backend;
+use e2e::choice;
 use e2e::netns;
 
 use check::Figures;
@@ -46,7 +46,7 @@ fn arguments() -> Command {
                 .help("the seed of the first history; the next one has the next"),
         )
         .arg(number("histories").help("so many histories, however long they take"))
-        .arg(Arg::new("backend").long("backend").help("only this backend").value_parser(["nft", "legacy"]))
+        .arg(choice::backend())
 }
 
 /// Stops at the first history in which something does not hold.
@@ -54,7 +54,7 @@ fn soak(matches: &ArgMatches) -> Result<()> {
     let number = |name: &str| matches.get_one::<u64>(name).copied();
     let first = number("seed").unwrap_or_default();
     let end = Instant::now() + Duration::from_secs(number("seconds").unwrap_or_default());
-    let only = matches.get_one::<String>("backend").map(|name| Backend::chosen(Some(name))[0]);
+    let only = choice::only_backend(matches);
     netns::sweep();
     let mut figures = Figures::default();
     let mut seed = first;
