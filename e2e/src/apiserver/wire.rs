@@ -70,6 +70,8 @@ pub(super) type Tls = Arc<Mutex<Option<Arc<rustls::ServerConfig>>>>;
 pub(super) async fn serve(listener: TcpListener, tls: Tls, shared: Arc<Shared>, connections: Connections) {
     // Without an answer to be had, a test fails by itself.
     while let Ok((stream, _)) = listener.accept().await {
+        // As Go has it; else what is short waits for the client's word on what came before.
+        let _best_effort = stream.set_nodelay(true);
         let tls = tls.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let is_frozen = Arc::new(AtomicBool::new(false));
         let stream = Freezable { stream, is_frozen: is_frozen.clone() };
@@ -144,6 +146,23 @@ impl AsyncWrite for Freezable {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         if self.is_frozen() { Poll::Pending } else { Pin::new(&mut self.stream).poll_write(context, bytes) }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if self.is_frozen() {
+            Poll::Pending
+        } else {
+            Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        }
+    }
+
+    /// TLS hands over several records at once then.
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
