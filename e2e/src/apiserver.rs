@@ -15,29 +15,30 @@ mod store;
 
 mod rbac;
 
+mod options;
 mod state;
 
 mod answer;
 mod body;
 
 mod certificate;
+mod port;
 mod wire;
 
-mod defaults;
+mod credentials;
 mod kubeconfig;
+mod outage;
+
+mod defaults;
 mod manifests;
 
-use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
-use bytes::Bytes;
+use anyhow::{Context, Result, bail};
 use serde_json::Value;
-use socket2::{Domain, Socket, Type};
+use socket2::Socket;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
@@ -46,59 +47,17 @@ pub use defaults::complete;
 pub use fault::{Fault, Rule, Verb};
 pub use kind::Kind;
 pub use manifests::Folder;
+pub use options::Options;
 pub use rbac::Role;
 pub use state::Seen;
 
-use crate::wait;
-use certificate::{Certificates, Clients, Identity};
+use credentials::Trust;
 use selector::Selector;
-use state::{Order, Shared};
+use state::Shared;
 use wire::{Connections, Tls};
 
 #[cfg(test)]
 mod tests;
-
-/// How a server is.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Where it listens; port 0 is any.
-    pub listen: SocketAddr,
-    /// Whether it has TLS.
-    pub has_tls: bool,
-    /// The bearer token it wants; none: it lets everybody in.
-    pub token: Option<String>,
-    /// Whether clients must show a certificate, besides the token if there is one.
-    pub wants_certificate: bool,
-    /// What clients may do.
-    pub role: Role,
-    /// resourceVersion at the start.
-    pub version: u64,
-    /// The longest page of a list.
-    pub page: Option<usize>,
-    /// Between two bookmarks.
-    pub bookmarks: Duration,
-    /// The longest watch, whatever the client asks for.
-    pub longest_watch: Duration,
-    /// Whether a watch ends when the client wants it to, as it should.
-    pub ends_watches: bool,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            has_tls: true,
-            token: Some("e2e-token".to_owned()),
-            wants_certificate: false,
-            role: Role::node_proxier(),
-            version: 1000,
-            page: None,
-            bookmarks: Duration::from_secs(60),
-            longest_watch: Duration::from_secs(1800),
-            ends_watches: true,
-        }
-    }
-}
 
 /// A running server; it ends when dropped.
 pub struct ApiServer {
@@ -116,21 +75,15 @@ pub struct ApiServer {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What clients need to know of the certificates.
-struct Trust {
-    ca_pem: String,
-    client: Identity,
-}
-
 impl ApiServer {
     /// Starts a server without objects.
     ///
     /// # Errors
     /// When it cannot listen.
     pub fn start(options: Options) -> Result<Self> {
-        let port = bind(options.listen).with_context(|| format!("bind {}", options.listen))?;
+        let port = port::bind(options.listen).with_context(|| format!("bind {}", options.listen))?;
         let address = port.local_addr()?.as_socket().context("a port has an address")?;
-        let listener = listen(address).with_context(|| format!("listen on {address}"))?;
+        let listener = port::listen(address).with_context(|| format!("listen on {address}"))?;
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().context("start a runtime")?;
         let handle = runtime.handle().clone();
@@ -210,118 +163,6 @@ impl ApiServer {
         self.shared.state().store.version()
     }
 
-    /// Forgets what happened until this moment: who asks for it hears 410.
-    pub fn compact(&self) {
-        let mut state = self.shared.state();
-        state.store.compact();
-        state.pages.clear();
-    }
-
-    /// Stops, goes back to `version` with the objects there are, as from a backup, and starts.
-    ///
-    /// # Errors
-    /// When it cannot listen again.
-    pub fn restart_at(&self, version: u64) -> Result<()> {
-        self.stop();
-        self.go_back(version);
-        self.resume()
-    }
-
-    /// Goes back to `version` with the objects there are, while connections and watches stay open, as one
-    /// whose etcd was restored under it.
-    pub fn go_back(&self, version: u64) {
-        self.shared.state().store.restore(version);
-    }
-
-    // === faults ===
-
-    /// From here on this happens.
-    pub fn script(&self, rule: Rule) {
-        self.shared.state().script.add(rule);
-    }
-
-    /// From here on nothing goes wrong.
-    pub fn clear_script(&self) {
-        self.shared.state().script.clear();
-    }
-
-    /// Sends these bytes, with a line's end, to all open watches of the kind.
-    pub fn tell(&self, kind: Kind, line: &str) {
-        self.shared.state().order(kind, &Order::Tell(Bytes::from(format!("{line}\n"))));
-    }
-
-    /// Breaks off all watches of the kind.
-    pub fn cut_watches(&self, kind: Kind) {
-        self.shared.state().order(kind, &Order::Cut);
-    }
-
-    /// Ends all watches of the kind in good order.
-    pub fn close_watches(&self, kind: Kind) {
-        self.shared.state().order(kind, &Order::Close);
-    }
-
-    /// Ends the initial events of streams that a [`Fault::LateBookmark`] has kept waiting for it.
-    pub fn end_initial_events(&self, kind: Kind) {
-        self.shared.state().end_initial_events(kind);
-    }
-
-    /// Closes all connections.
-    pub fn cut_connections(&self) {
-        self.connections.cut();
-    }
-
-    /// Asks the clients of all connections to begin nothing more on them (HTTP/2: GOAWAY). What is under way goes on.
-    pub fn say_goodbye(&self) {
-        self.connections.say_goodbye();
-    }
-
-    /// All connections fall silent, but stay.
-    pub fn freeze_connections(&self) {
-        self.connections.freeze();
-    }
-
-    /// Closes all connections and accepts no more.
-    pub fn stop(&self) {
-        if let Some(accepting) = lock(&self.accepting).take() {
-            accepting.abort();
-            // One that it accepts at this moment is to be closed as well.
-            let ended = wait::until(PATIENCE, || {
-                ensure!(accepting.is_finished(), "connections are accepted still");
-                Ok(())
-            });
-            ended.expect("the runtime runs");
-        }
-        self.connections.cut();
-    }
-
-    /// Accepts connections again, after [`ApiServer::stop`].
-    ///
-    /// # Errors
-    /// When it cannot listen where it did.
-    pub fn resume(&self) -> Result<()> {
-        let listener = listen(self.address).with_context(|| format!("listen on {} again", self.address))?;
-        self.accept(listener)
-    }
-
-    /// Makes a new authority and a new certificate for the connections to come.
-    ///
-    /// # Errors
-    /// When none can be made.
-    pub fn change_certificates(&self) -> Result<()> {
-        let mut authority = lock(&self.authority);
-        authority.1 += 1;
-        let clients = if self.shared.options.wants_certificate { Clients::Certified } else { Clients::Any };
-        let certificates = Certificates::new(self.address.ip(), authority.1, clients)?;
-        authority.0 = Some(Trust { ca_pem: certificates.ca_pem, client: certificates.client });
-        *lock(&self.tls) = Some(Arc::new(certificates.tls));
-        Ok(())
-    }
-
-    /// The bearer token that is wanted from here on.
-    pub fn change_token(&self, token: &str) {
-        self.shared.state().token = Some(token.to_owned());
-    }
-
     // === looking ===
 
     /// All requests so far.
@@ -349,25 +190,6 @@ impl ApiServer {
         let scheme = if self.shared.options.has_tls { "https" } else { "http" };
         format!("{scheme}://{}", self.address)
     }
-
-    /// The certificate authority, if there is TLS.
-    pub fn ca_pem(&self) -> Option<String> {
-        lock(&self.authority).0.as_ref().map(|trust| trust.ca_pem.clone())
-    }
-
-    /// Writes `ca.crt`, `token`, `client.crt`, `client.key`, as far as they are wanted, and `kubeconfig` into
-    /// `directory`; returns the path of the last.
-    ///
-    /// # Errors
-    /// When they cannot be written.
-    pub fn write_kubeconfig(&self, directory: &Path) -> Result<PathBuf> {
-        let token = self.shared.state().token.clone();
-        let wants_certificate = self.shared.options.wants_certificate;
-        let authority = lock(&self.authority);
-        let identity = authority.0.as_ref().filter(|_| wants_certificate).map(|trust| &trust.client);
-        let ca_pem = authority.0.as_ref().map(|trust| trust.ca_pem.as_str());
-        kubeconfig::write(directory, &self.url(), ca_pem, token.as_deref(), identity)
-    }
 }
 
 impl Drop for ApiServer {
@@ -378,24 +200,6 @@ impl Drop for ApiServer {
             let _panicked = thread.join();
         }
     }
-}
-
-/// How long a busy machine may take for what is done at once.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A socket that others of this process may share the port with, and nobody else may.
-fn bind(address: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    socket.set_reuse_address(true)?;
-    socket.set_reuse_port(true)?;
-    socket.bind(&address.into())?;
-    Ok(socket)
-}
-
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = bind(address)?;
-    socket.listen(128)?;
-    Ok(socket.into())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
