@@ -8,9 +8,10 @@ mod kind;
 mod query;
 mod selector;
 
-mod event;
+mod object;
+mod text;
+
 mod fault;
-mod status;
 mod store;
 
 mod rbac;
@@ -18,8 +19,17 @@ mod rbac;
 mod options;
 mod state;
 
-mod answer;
 mod body;
+mod status;
+
+mod asked;
+mod event;
+
+mod list;
+mod watch;
+mod write;
+
+mod answer;
 
 mod certificate;
 mod port;
@@ -145,7 +155,8 @@ impl ApiServer {
         let Some(kind) = Kind::of(text("apiVersion"), text("kind")) else {
             bail!("{} {} is not served", text("apiVersion"), text("kind"));
         };
-        Ok(self.shared.state().set(kind, object))
+        let object = self.shared.state().set(kind, object);
+        Ok(object.value().clone())
     }
 
     /// Deletes the object; says whether it was there.
@@ -155,7 +166,8 @@ impl ApiServer {
 
     /// All objects of the kind.
     pub fn list(&self, kind: Kind) -> Vec<Value> {
-        self.shared.state().store.list(kind, &Selector::default())
+        let objects = self.shared.state().store.list(kind, &Selector::default());
+        objects.iter().map(|object| object.value().clone()).collect()
     }
 
     /// The resourceVersion of everything.

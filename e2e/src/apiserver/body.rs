@@ -27,6 +27,17 @@ pub(super) fn whole(bytes: Bytes) -> Pieces {
     receiver
 }
 
+/// A body of pieces that are made one after the other, as they are read.
+pub(super) fn made(pieces: impl Iterator<Item = Bytes> + Send + 'static) -> Pieces {
+    relayed(async |sender| {
+        for piece in pieces {
+            if sender.send(Ok(piece)).await.is_err() {
+                return;
+            }
+        }
+    })
+}
+
 /// What breaks off a body.
 pub(super) fn cut() -> io::Error {
     io::Error::other("cut, as the test wants it")

@@ -3,18 +3,19 @@
 //! Knows nothing of connections.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use serde_json::Value;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::Options;
 use super::fault::{Script, Verb};
 use super::kind::Kind;
+use super::object::Object;
+use super::options::Options;
 use super::selector::Selector;
-use super::status::{self, Bookmark};
 use super::store::{Gone, Key, Store};
+use super::text::{self, Bookmark};
 
 /// A request as it came in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +56,7 @@ pub(super) struct State {
     pub(super) seen: Vec<Seen>,
     pub(super) token: Option<String>,
     /// Pages that were promised, with the version of the whole list.
-    pub(super) pages: BTreeMap<String, (u64, Vec<Value>)>,
+    pub(super) pages: BTreeMap<String, (u64, Vec<Arc<Object>>)>,
     watchers: Vec<Watcher>,
     /// Watches that were ever begun.
     begun: BTreeMap<Kind, usize>,
@@ -83,7 +84,10 @@ pub(super) enum InitialEnd {
 /// What an open watch is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Order {
+    /// These lines.
     Tell(Bytes),
+    /// That these objects were added.
+    Begin(Kind, Vec<Arc<Object>>),
     /// End in good order.
     Close,
     /// Break off.
@@ -123,7 +127,7 @@ impl Shared {
 
 impl State {
     /// Creates or replaces an object and tells the watches.
-    pub(super) fn set(&mut self, kind: Kind, object: Value) -> Value {
+    pub(super) fn set(&mut self, kind: Kind, object: Value) -> Arc<Object> {
         let before = self.store.version();
         let object = self.store.set(kind, object);
         self.publish(kind, before);
@@ -131,7 +135,7 @@ impl State {
     }
 
     /// Deletes an object and tells the watches.
-    pub(super) fn delete(&mut self, key: &Key) -> Option<Value> {
+    pub(super) fn delete(&mut self, key: &Key) -> Option<Arc<Object>> {
         let before = self.store.version();
         let object = self.store.delete(key)?;
         self.publish(key.0, before);
@@ -144,7 +148,7 @@ impl State {
         for watcher in self.watchers.iter().filter(|watcher| watcher.kind == kind) {
             let events = store.after(before.max(watcher.from), kind, &watcher.selector);
             for event in events.into_iter().flatten() {
-                watcher.order(Order::Tell(status::line(event.event_type, &event.object)));
+                watcher.order(Order::Tell(text::line(event.event_type, &event.object)));
             }
         }
     }
@@ -164,15 +168,13 @@ impl State {
         let watcher = Watcher { kind, selector, from: version, orders, is_initial };
         if let From::Version(version) = from {
             for event in self.store.after(version, kind, &watcher.selector)? {
-                watcher.order(Order::Tell(status::line(event.event_type, &event.object)));
+                watcher.order(Order::Tell(text::line(event.event_type, &event.object)));
             }
         } else {
-            for object in self.store.meant(kind, &watcher.selector) {
-                watcher.order(Order::Tell(status::line("ADDED", object)));
-            }
+            watcher.order(Order::Begin(kind, self.store.list(kind, &watcher.selector)));
         }
         if from == From::Stream && !is_initial {
-            watcher.order(Order::Tell(status::bookmark(kind, current, Bookmark::EndsInitialEvents)));
+            watcher.order(Order::Tell(text::bookmark(kind, current, Bookmark::EndsInitialEvents)));
         }
         self.watchers.push(watcher);
         *self.begun.entry(kind).or_default() += 1;
@@ -185,7 +187,7 @@ impl State {
         let waiting = |watcher: &&mut Watcher| watcher.kind == kind && watcher.is_initial;
         for watcher in self.watchers.iter_mut().filter(waiting) {
             watcher.is_initial = false;
-            watcher.order(Order::Tell(status::bookmark(kind, version, Bookmark::EndsInitialEvents)));
+            watcher.order(Order::Tell(text::bookmark(kind, version, Bookmark::EndsInitialEvents)));
         }
     }
 
@@ -200,7 +202,7 @@ impl State {
     pub(super) fn bookmark(&self) {
         let version = self.store.version();
         for watcher in self.watchers.iter().filter(|watcher| watcher.from <= version && !watcher.is_initial) {
-            watcher.order(Order::Tell(status::bookmark(watcher.kind, version, Bookmark::Periodic)));
+            watcher.order(Order::Tell(text::bookmark(watcher.kind, version, Bookmark::Periodic)));
         }
     }
 

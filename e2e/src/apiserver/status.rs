@@ -1,11 +1,10 @@
-//! Makes the bodies that a server answers with: objects, lists, events of a watch, refusals.
+//! What a server says when it does not do what it is asked for.
 //!
 //! Knows nothing of requests.
 
-use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::kind::Kind;
+use super::kind::Place;
 
 /// A `Status` that says what went wrong.
 pub(super) fn failure(code: u16, reason: &str, message: &str) -> Value {
@@ -31,44 +30,22 @@ pub(super) fn too_large(version: u64, current: u64) -> Value {
     status
 }
 
-/// A list; its items do not say what they are, as in real ones.
-pub(super) fn list(kind: Kind, version: u64, token: Option<&str>, items: Vec<Value>) -> Value {
-    let mut metadata = json!({"resourceVersion": version.to_string()});
-    if let Some(token) = token {
-        metadata["continue"] = token.into();
+/// What a server says when there is no such object.
+pub(super) fn not_found(place: &Place) -> Value {
+    let name = place.name.as_deref().unwrap_or_default();
+    failure(404, "NotFound", &format!("{} {name:?} not found", place.kind.plural()))
+}
+
+/// What is answered in the place of what was asked for.
+pub(super) struct Refusal {
+    /// With the HTTP status in its `code`.
+    pub(super) status: Value,
+    /// Header `Retry-After`, in seconds.
+    pub(super) retry_after: Option<u64>,
+}
+
+impl From<Value> for Refusal {
+    fn from(status: Value) -> Self {
+        Self { status, retry_after: None }
     }
-    let items = items.into_iter().map(|mut item| {
-        if let Some(fields) = item.as_object_mut() {
-            fields.remove("kind");
-            fields.remove("apiVersion");
-        }
-        item
-    });
-    json!({
-        "kind": format!("{}List", kind.name()), "apiVersion": kind.api_version(),
-        "metadata": metadata, "items": items.collect::<Vec<_>>(),
-    })
-}
-
-/// A line of a watch.
-pub(super) fn line(event_type: &str, object: &Value) -> Bytes {
-    format!("{{\"type\":\"{event_type}\",\"object\":{object}}}\n").into()
-}
-
-/// Whether everything that existed at the start was told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Bookmark {
-    Periodic,
-    EndsInitialEvents,
-}
-
-/// A line that tells how far the watch is.
-pub(super) fn bookmark(kind: Kind, version: u64, bookmark: Bookmark) -> Bytes {
-    let mut metadata = json!({"resourceVersion": version.to_string(), "creationTimestamp": null});
-    if bookmark == Bookmark::EndsInitialEvents {
-        metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
-    }
-    let object =
-        json!({"kind": kind.name(), "apiVersion": kind.api_version(), "metadata": metadata, "spec": {}});
-    line("BOOKMARK", &object)
 }

@@ -3,10 +3,12 @@
 //! Knows nothing of requests.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::kind::Kind;
+use super::object::Object;
 use super::selector::Selector;
 
 #[cfg(test)]
@@ -21,7 +23,8 @@ pub(super) struct Store {
     version: u64,
     /// What happened up to here is forgotten.
     compacted: u64,
-    objects: BTreeMap<Key, Value>,
+    objects: BTreeMap<Key, Arc<Object>>,
+    /// In the order of their versions.
     history: Vec<Record>,
     created: u64,
 }
@@ -31,8 +34,8 @@ pub(super) struct Store {
 struct Record {
     version: u64,
     kind: Kind,
-    before: Option<Value>,
-    after: Option<Value>,
+    before: Option<Arc<Object>>,
+    after: Option<Arc<Object>>,
 }
 
 /// What a watch tells: `ADDED`, `MODIFIED` or `DELETED`, and the object.
@@ -40,7 +43,7 @@ struct Record {
 pub(super) struct Event {
     pub(super) version: u64,
     pub(super) event_type: &'static str,
-    pub(super) object: Value,
+    pub(super) object: Arc<Object>,
 }
 
 /// The version asked for is not known any more.
@@ -57,39 +60,35 @@ impl Store {
         self.version
     }
 
-    pub(super) fn get(&self, key: &Key) -> Option<&Value> {
+    pub(super) fn get(&self, key: &Key) -> Option<&Arc<Object>> {
         self.objects.get(key)
     }
 
     /// The objects that are meant, in the order of their keys.
-    pub(super) fn meant<'a>(&'a self, kind: Kind, selector: &'a Selector) -> impl Iterator<Item = &'a Value> {
-        let all = self.objects.iter().filter(move |((one, ..), _)| *one == kind);
-        all.map(|(_, object)| object).filter(move |object| selector.matches(object))
-    }
-
-    /// Copies of the objects that are meant.
-    pub(super) fn list(&self, kind: Kind, selector: &Selector) -> Vec<Value> {
-        self.meant(kind, selector).cloned().collect()
+    pub(super) fn list(&self, kind: Kind, selector: &Selector) -> Vec<Arc<Object>> {
+        let first = (kind, String::new(), String::new());
+        let all = self.objects.range(first..).take_while(|((one, ..), _)| *one == kind);
+        all.map(|(_, object)| object).filter(|object| selector.matches(object.traits())).cloned().collect()
     }
 
     /// Creates the object or puts it in the place of the one there is; returns it as it is stored.
-    pub(super) fn set(&mut self, kind: Kind, mut object: Value) -> Value {
-        let key = key(kind, &object);
+    pub(super) fn set(&mut self, kind: Kind, mut value: Value) -> Arc<Object> {
+        let key = key(kind, &value);
         let before = self.objects.get(&key).cloned();
         self.version += 1;
-        object["apiVersion"] = kind.api_version().into();
-        object["kind"] = kind.name().into();
         if before.is_none() {
             self.created += 1;
         }
-        complete(&mut object, before.as_ref(), self.version, self.created);
+        value["apiVersion"] = kind.api_version().into();
+        complete(&mut value, before.as_deref().map(Object::value), self.version, self.created);
+        let object = Arc::new(Object::new(kind, value));
         self.objects.insert(key, object.clone());
         self.history.push(Record { version: self.version, kind, before, after: Some(object.clone()) });
         object
     }
 
     /// Deletes the object and returns its last state, if it was there.
-    pub(super) fn delete(&mut self, key: &Key) -> Option<Value> {
+    pub(super) fn delete(&mut self, key: &Key) -> Option<Arc<Object>> {
         let before = self.objects.remove(key)?;
         self.version += 1;
         let record = Record { version: self.version, kind: key.0, before: Some(before.clone()), after: None };
@@ -108,9 +107,7 @@ impl Store {
         self.version = version;
         self.compact();
         for object in self.objects.values_mut() {
-            let own = object["metadata"]["resourceVersion"].as_str().and_then(|text| text.parse().ok());
-            let own: u64 = own.unwrap_or(version);
-            object["metadata"]["resourceVersion"] = own.min(version).to_string().into();
+            *object = Arc::new(object.at(object.version().map_or(version, |own| own.min(version))));
         }
     }
 
@@ -119,7 +116,8 @@ impl Store {
         if version < self.compacted {
             return Err(Gone);
         }
-        let records = self.history.iter().filter(|record| record.version > version && record.kind == kind);
+        let first = self.history.partition_point(|record| record.version <= version);
+        let records = self.history[first..].iter().filter(|record| record.kind == kind);
         Ok(records.filter_map(|record| record.seen(selector)).collect())
     }
 }
@@ -127,16 +125,14 @@ impl Store {
 impl Record {
     /// An object that is not meant any more is gone for who watches.
     fn seen(&self, selector: &Selector) -> Option<Event> {
-        let is_meant =
-            |object: &Option<Value>| object.as_ref().is_some_and(|object| selector.matches(object));
-        let (event_type, object) = match (is_meant(&self.before), is_meant(&self.after)) {
-            (false, false) => return None,
-            (false, true) => ("ADDED", &self.after),
-            (true, true) => ("MODIFIED", &self.after),
-            (true, false) => ("DELETED", &self.before),
+        let meant =
+            |object: &Option<Arc<Object>>| object.clone().filter(|object| selector.matches(object.traits()));
+        let (event_type, object) = match (meant(&self.before), meant(&self.after)) {
+            (None, None) => return None,
+            (None, Some(after)) => ("ADDED", after),
+            (Some(_), Some(after)) => ("MODIFIED", after),
+            (Some(before), None) => ("DELETED", Arc::new(before.at(self.version))),
         };
-        let mut object = object.clone()?;
-        object["metadata"]["resourceVersion"] = self.version.to_string().into();
         Some(Event { version: self.version, event_type, object })
     }
 }

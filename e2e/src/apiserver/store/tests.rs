@@ -14,7 +14,7 @@ fn seen(store: &Store, version: u64, labels: &str) -> Vec<String> {
     events
         .iter()
         .map(|event| {
-            let metadata = &event.object["metadata"];
+            let metadata = &event.object.value()["metadata"];
             assert_eq!(metadata["resourceVersion"], event.version.to_string());
             format!("{} {} {}", event.version, event.event_type, metadata["name"].as_str().unwrap())
         })
@@ -28,7 +28,7 @@ fn what_watchers_see() {
     let web = store.set(Kind::Service, service("b", json!({"other": "x"})));
     store.set(Kind::Service, service("a", json!({"other": "x"})));
     store.set(Kind::Service, service("b", json!({})));
-    store.delete(&key(Kind::Service, &web));
+    store.delete(&key(Kind::Service, web.value()));
     store.set(Kind::Node, json!({"metadata": {"name": "n"}}));
     assert_eq!(
         seen(&store, 10, ""),
@@ -54,10 +54,10 @@ fn a_replaced_object_stays_the_same_object() {
     let mut store = Store::at(0);
     let first = store.set(Kind::Service, service("a", json!({})));
     let second = store.set(Kind::Service, service("a", json!({"x": "y"})));
-    assert_eq!(first["metadata"]["uid"], second["metadata"]["uid"]);
-    store.delete(&key(Kind::Service, &first));
+    assert_eq!(first.value()["metadata"]["uid"], second.value()["metadata"]["uid"]);
+    store.delete(&key(Kind::Service, first.value()));
     let third = store.set(Kind::Service, service("a", json!({})));
-    assert_ne!(first["metadata"]["uid"], third["metadata"]["uid"]);
+    assert_ne!(first.value()["metadata"]["uid"], third.value()["metadata"]["uid"]);
 }
 
 #[test]
@@ -67,5 +67,5 @@ fn a_restored_backup_is_younger_than_what_was_told() {
     store.restore(50);
     assert_eq!(store.version(), 50);
     let list = store.list(Kind::Service, &Selector::default());
-    assert_eq!(list[0]["metadata"]["resourceVersion"], "50");
+    assert_eq!(list[0].value()["metadata"]["resourceVersion"], "50");
 }
