@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of which endpoints this node uses: that is `topology`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::net::SocketAddr;
 
@@ -65,6 +65,20 @@ pub fn merge<'a>(
     lists.filter(|(_, endpoints)| !endpoints.is_empty()).collect()
 }
 
+/// How many endpoints [`merge`] finds for a port, which takes much longer.
+pub fn count<'a>(
+    slices: impl IntoIterator<Item = &'a EndpointSlice>,
+    family: Family,
+    (name, protocol): (&str, Protocol),
+) -> usize {
+    let of_family = slices.into_iter().filter(|slice| is_of_family(slice, family));
+    let ports = of_family.flat_map(|slice| slice.ports.iter().map(move |port| (slice, port)));
+    let of_port = ports.filter(|(_, port)| port.name == name && port.protocol == protocol);
+    let addresses = of_port
+        .flat_map(|(slice, port)| slice.endpoints.iter().map(|endpoint| (endpoint.address, port.port)));
+    addresses.collect::<BTreeSet<_>>().len()
+}
+
 /// Whether a slice's addresses are of a family.
 pub fn is_of_family(slice: &EndpointSlice, family: Family) -> bool {
     match slice.address_type {
@@ -87,5 +101,55 @@ fn resolve<'a>(endpoint: &'a object::Endpoint, port: &EndpointPort, node_name: &
         local: endpoint.node_name.as_deref().is_some_and(|name| !name.is_empty() && name == node_name),
         zone_hints: &endpoint.zone_hints,
         node_hints: &endpoint.node_hints,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU16;
+
+    use informer::object::NamespacedName;
+
+    use super::*;
+
+    fn slice(port: (&str, u16), hosts: &[u8]) -> EndpointSlice {
+        let endpoint = |host: &u8| object::Endpoint {
+            address: [10, 0, 0, *host].into(),
+            ready: true,
+            serving: true,
+            terminating: false,
+            node_name: None,
+            zone_hints: Vec::new(),
+            node_hints: Vec::new(),
+        };
+        let (name, number) = port;
+        let port = NonZeroU16::new(number).unwrap();
+        EndpointSlice {
+            name: NamespacedName::new("default", "web-1"),
+            service: "web".into(),
+            address_type: AddressType::Ipv4,
+            ports: vec![EndpointPort { name: name.into(), protocol: Protocol::Tcp, port }],
+            endpoints: hosts.iter().map(endpoint).collect(),
+            fingerprint: 0,
+            last_change_trigger_time: None,
+        }
+    }
+
+    #[test]
+    fn as_many_are_counted_as_there_are() {
+        let slices = [
+            slice(("a", 80), &[1, 2, 2]),
+            slice(("a", 80), &[2, 3]),
+            slice(("a", 81), &[1]),
+            slice(("b", 80), &[1]),
+        ];
+        for family in Family::ALL {
+            let merged = merge(&slices, family, "this");
+            for name in ["a", "b", "c"] {
+                let port = (name, Protocol::Tcp);
+                assert_eq!(count(&slices, family, port), merged.get(&port).map_or(0, Vec::len), "{name}");
+            }
+        }
+        assert_eq!(count(&slices, Family::V4, ("a", Protocol::Tcp)), 4);
     }
 }

@@ -147,10 +147,10 @@ impl World {
     /// What changed since the last call; everything at first.
     pub fn take_dirty(&mut self) -> Dirty {
         let dirty = std::mem::replace(&mut self.dirty, Dirty::nothing());
-        let (family, node) = (self.family, &self.node);
+        let family = self.family;
         match &dirty {
             Dirty::All => {
-                self.services.values_mut().for_each(|entry| entry.count_endpoints(family, node));
+                self.services.values_mut().for_each(|entry| entry.count_endpoints(family));
                 self.services.retain(|_, entry| !entry.is_empty());
                 self.endpoints = self.services.values().map(|entry| entry.endpoints).sum();
             }
@@ -158,7 +158,7 @@ impl World {
                 for name in names {
                     let Some(entry) = self.services.get_mut(name) else { continue };
                     self.endpoints -= entry.endpoints;
-                    entry.count_endpoints(family, node);
+                    entry.count_endpoints(family);
                     self.endpoints += entry.endpoints;
                     if entry.is_empty() {
                         self.services.remove(name);
@@ -249,11 +249,12 @@ impl Entry {
         endpoint::merge(self.slices.iter().map(Arc::as_ref), family, &node.name)
     }
 
-    fn count_endpoints(&mut self, family: Family, node: &ThisNode) {
-        let endpoints = self.endpoints(family, node);
-        let count =
-            |name: &ServicePortName| endpoints.get(&(name.port.as_str(), name.protocol)).map_or(0, Vec::len);
-        self.endpoints = self.ports.iter().map(|(name, _)| count(name)).sum();
+    fn count_endpoints(&mut self, family: Family) {
+        let slices = || self.slices.iter().map(Arc::as_ref);
+        let count = |(name, _): &(ServicePortName, ServicePort)| {
+            endpoint::count(slices(), family, (&name.port, name.protocol))
+        };
+        self.endpoints = self.ports.iter().map(count).sum();
     }
 }
 
