@@ -160,6 +160,12 @@ impl ChainName {
         Self(Repr::Foreign(text.into()))
     }
 
+    /// Whether [`Self::parse`] makes it of this text.
+    pub fn is(&self, text: &str) -> bool {
+        let (prefix, rest) = self.parts();
+        text.as_bytes().strip_prefix(prefix.as_bytes()) == Some(rest)
+    }
+
     /// What a chain of a service port is for, by the beginning of its name.
     pub fn role(&self) -> Option<Role> {
         match &self.0 {

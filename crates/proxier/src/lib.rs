@@ -4,6 +4,7 @@
 //! modules above it; the last group is the edge.
 
 pub mod chain;
+mod digest;
 pub mod family;
 
 pub mod service;

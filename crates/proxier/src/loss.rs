@@ -36,9 +36,10 @@ impl Loss {
     /// What is not there any more of what a look found.
     pub fn since(before: &Found, found: &Found) -> Self {
         let chains = before.our_chains().filter(|(table, chain)| !found.has_chain(*table, chain));
+        let chains: BTreeSet<_> = chains.collect();
         let missing = |table| before.count(table).saturating_sub(found.count(table));
         let rules = missing(Table::Filter) + missing(Table::Nat);
-        Self { jumps: found.missing_jumps(), chains: chains.collect(), rules }
+        Self { jumps: found.missing_jumps(), chains: chains.into_iter().collect(), rules }
     }
 
     /// What was missing at two looks.

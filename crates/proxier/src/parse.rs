@@ -12,7 +12,9 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-pub use command::{Command, Commands, ParseError, Parser, Policy, Problem, commands};
+pub use command::{Command, Commands, ParseError, Policy, Problem, commands};
+pub(crate) use command::{Parser, Unread};
+pub(crate) use spelling::known;
 
 use crate::chain::{ChainName, Table};
 use crate::rule::Rule;

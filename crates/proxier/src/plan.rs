@@ -5,9 +5,11 @@
 mod blame;
 mod blocks;
 mod changes;
+mod content;
 mod edits;
 mod found;
 mod installed;
+mod intake;
 mod keep;
 mod order;
 mod port;
@@ -23,9 +25,10 @@ use crate::service::ServicePortName;
 
 pub use blame::{Blame, Suspect};
 use changes::Changes;
-pub use found::{Found, Intake, Unreadable};
+pub use found::Found;
 pub use installed::Installed;
 use installed::{FixedChains, InstalledPort};
+pub use intake::{Intake, Unreadable};
 use port::{PortText, Texts};
 pub use writer::Counts;
 

@@ -7,47 +7,68 @@ use std::num::NonZeroUsize;
 use super::{SavedRule, spelling, word};
 use crate::chain::{ChainName, Table};
 
-/// One line's meaning.
+/// One line's meaning. Where names of chains and rules are not read yet, they are text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command {
+pub enum Command<C = ChainName, R = SavedRule> {
     /// `*filter`: what follows, up to [`Command::Commit`], concerns this table.
     Table(Table),
     /// `:CHAIN`: the chain is made; if it is there, it is emptied, unless it is built in.
     Chain {
         /// The chain.
-        chain: ChainName,
+        chain: C,
         /// Absent for a chain that is not built in.
         policy: Option<Policy>,
     },
     /// `-A`: a rule at the end.
     Append {
         /// The chain.
-        chain: ChainName,
+        chain: C,
         /// The rule.
-        rule: SavedRule,
+        rule: R,
     },
     /// `-I`: a rule before the one at that position.
     Insert {
         /// The chain.
-        chain: ChainName,
+        chain: C,
         /// Counted from 1, which is also meant by no number.
         position: NonZeroUsize,
         /// The rule.
-        rule: SavedRule,
+        rule: R,
     },
     /// `-D`: the first rule that is equal goes.
     Delete {
         /// The chain.
-        chain: ChainName,
+        chain: C,
         /// The rule.
-        rule: SavedRule,
+        rule: R,
     },
     /// `-F`: all rules of a chain go.
-    Flush(ChainName),
+    Flush(C),
     /// `-X`: the chain goes; it must be empty, and nothing may lead to it.
-    DeleteChain(ChainName),
+    DeleteChain(C),
     /// `COMMIT`: everything since the table began happens at once.
     Commit,
+}
+
+/// A command of which names and rules are not read yet.
+pub(crate) type Unread<'a> = Command<&'a str, &'a str>;
+
+impl Unread<'_> {
+    fn read(self) -> Command {
+        let (name, rule) = (ChainName::parse, spelling::rule);
+        match self {
+            Command::Table(table) => Command::Table(table),
+            Command::Chain { chain, policy } => Command::Chain { chain: name(chain), policy },
+            Command::Append { chain, rule: text } => Command::Append { chain: name(chain), rule: rule(text) },
+            Command::Insert { chain, position, rule: text } => {
+                Command::Insert { chain: name(chain), position, rule: rule(text) }
+            }
+            Command::Delete { chain, rule: text } => Command::Delete { chain: name(chain), rule: rule(text) },
+            Command::Flush(chain) => Command::Flush(name(chain)),
+            Command::DeleteChain(chain) => Command::DeleteChain(name(chain)),
+            Command::Commit => Command::Commit,
+        }
+    }
 }
 
 /// What becomes of a packet at the end of a built-in chain.
@@ -111,13 +132,16 @@ impl Commands<'_> {
 
 /// Reads a text line by line, for those who do not have all of it at once.
 #[derive(Clone, Debug, Default)]
-pub struct Parser {
+pub(crate) struct Parser {
     line: usize,
     open: Open,
     /// The first lines of a rule that goes on: somebody put a line break into a comment.
     begun: String,
+    /// All lines of such a rule.
+    whole: String,
 }
 
+/// The table that is open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Open {
     #[default]
@@ -131,70 +155,73 @@ impl Parser {
     ///
     /// # Errors
     /// The line means nothing. What follows can be read all the same.
-    pub fn read(&mut self, line: &str) -> Result<Option<Command>, ParseError> {
+    pub(crate) fn read<'a>(&'a mut self, line: &'a str) -> Result<Option<Unread<'a>>, ParseError> {
         self.line += 1;
+        let number = self.line;
         let line = line.strip_suffix('\n').unwrap_or(line);
         let is_inside = !self.begun.is_empty();
         let is_rule = self.open != Open::Nothing && line.starts_with(['-', '[']);
         let goes_on = (is_inside || is_rule) && word::ends_in_string(line, is_inside);
-        if !is_inside && !goes_on {
-            return self.command(line.trim_ascii()).map_err(|problem| self.error(problem));
-        }
-        self.begun.push_str(line);
-        if goes_on {
-            self.begun.push('\n');
-            return Ok(None);
-        }
-        let whole = std::mem::take(&mut self.begun);
-        self.command(whole.trim_ascii()).map_err(|problem| self.error(problem))
+        let whole = if is_inside || goes_on {
+            self.begun.push_str(line);
+            if goes_on {
+                self.begun.push('\n');
+                return Ok(None);
+            }
+            self.whole = std::mem::take(&mut self.begun);
+            &self.whole
+        } else {
+            line
+        };
+        self.open.command(whole.trim_ascii()).map_err(|problem| ParseError { line: number, problem })
     }
 
     /// To be called after the last line.
     ///
     /// # Errors
     /// The text ended before COMMIT: it was cut short.
-    pub fn end(&mut self) -> Result<(), ParseError> {
+    pub(crate) fn end(&mut self) -> Result<(), ParseError> {
         self.begun.clear();
         match std::mem::take(&mut self.open) {
             Open::Nothing => Ok(()),
-            Open::Ours | Open::Foreign => Err(self.error(Problem::NoCommit)),
+            Open::Ours | Open::Foreign => Err(ParseError { line: self.line, problem: Problem::NoCommit }),
         }
     }
+}
 
-    fn error(&self, problem: Problem) -> ParseError {
-        ParseError { line: self.line, problem }
-    }
-
-    fn command(&mut self, line: &str) -> Result<Option<Command>, Problem> {
+impl Open {
+    fn command<'a>(&mut self, line: &'a str) -> Result<Option<Unread<'a>>, Problem> {
         if line.is_empty() || line.starts_with('#') {
             return Ok(None);
         }
         if let Some(name) = line.strip_prefix('*') {
             return self.begin(name);
         }
-        match self.open {
-            Open::Nothing => Err(Problem::NoTable),
-            Open::Foreign if line != "COMMIT" => Ok(None),
-            Open::Foreign => {
-                self.open = Open::Nothing;
+        match self {
+            Self::Nothing => Err(Problem::NoTable),
+            Self::Foreign if line != "COMMIT" => Ok(None),
+            Self::Foreign => {
+                *self = Self::Nothing;
                 Ok(None)
             }
-            Open::Ours if line == "COMMIT" => {
-                self.open = Open::Nothing;
+            Self::Ours if line == "COMMIT" => {
+                *self = Self::Nothing;
                 Ok(Some(Command::Commit))
             }
-            Open::Ours => match line.strip_prefix(':') {
+            Self::Ours => match line.strip_prefix(':') {
                 Some(text) => chain(text).map(Some),
                 None => rule_command(line).map(Some).ok_or(Problem::NotACommand),
             },
         }
     }
 
-    fn begin(&mut self, name: &str) -> Result<Option<Command>, Problem> {
+    fn begin(&mut self, name: &str) -> Result<Option<Unread<'static>>, Problem> {
         let table = [Table::Mangle, Table::Filter, Table::Nat].into_iter().find(|table| table.name() == name);
-        let before = self.open;
-        self.open = if table.is_some() { Open::Ours } else { Open::Foreign };
-        if before == Open::Nothing { Ok(table.map(Command::Table)) } else { Err(Problem::NoCommit) }
+        let opened = if table.is_some() { Self::Ours } else { Self::Foreign };
+        match std::mem::replace(self, opened) {
+            Self::Nothing => Ok(table.map(Command::Table)),
+            Self::Ours | Self::Foreign => Err(Problem::NoCommit),
+        }
     }
 }
 
@@ -204,8 +231,8 @@ impl Iterator for Commands<'_> {
     fn next(&mut self) -> Option<Self::Item> {
         for line in self.lines.by_ref() {
             let command = self.parser.read(line).transpose();
-            if command.is_some() {
-                return command;
+            if let Some(command) = command {
+                return Some(command.map(Unread::read));
             }
         }
         self.parser.end().err().map(Err)
@@ -213,9 +240,9 @@ impl Iterator for Commands<'_> {
 }
 
 /// `INPUT ACCEPT [0:0]`, perhaps without counters.
-fn chain(text: &str) -> Result<Command, Problem> {
+fn chain(text: &str) -> Result<Unread<'_>, Problem> {
     let mut words = text.split_ascii_whitespace();
-    let chain = ChainName::parse(words.next().ok_or(Problem::NotACommand)?);
+    let chain = words.next().ok_or(Problem::NotACommand)?;
     let policy = match words.next() {
         Some("-") => None,
         Some("ACCEPT") => Some(Policy::Accept),
@@ -226,22 +253,21 @@ fn chain(text: &str) -> Result<Command, Problem> {
 }
 
 /// `-A CHAIN ...` and its like, perhaps behind counters.
-fn rule_command(line: &str) -> Option<Command> {
+fn rule_command(line: &str) -> Option<Unread<'_>> {
     let (option, rest) = first_word(without_counters(line)?);
-    let (name, rest) = first_word(rest);
-    if name.is_empty() {
+    let (chain, rule) = first_word(rest);
+    if chain.is_empty() {
         return None;
     }
-    let chain = ChainName::parse(name);
     match option {
-        "-A" => Some(Command::Append { chain, rule: spelling::rule(rest) }),
+        "-A" => Some(Command::Append { chain, rule }),
         "-I" => {
-            let (position, rest) = position(rest);
-            Some(Command::Insert { chain, position, rule: spelling::rule(rest) })
+            let (position, rule) = position(rule);
+            Some(Command::Insert { chain, position, rule })
         }
-        "-D" => Some(Command::Delete { chain, rule: spelling::rule(rest) }),
-        "-F" if rest.is_empty() => Some(Command::Flush(chain)),
-        "-X" if rest.is_empty() => Some(Command::DeleteChain(chain)),
+        "-D" => Some(Command::Delete { chain, rule }),
+        "-F" if rule.is_empty() => Some(Command::Flush(chain)),
+        "-X" if rule.is_empty() => Some(Command::DeleteChain(chain)),
         _ => None,
     }
 }
@@ -262,6 +288,6 @@ fn position(text: &str) -> (NonZeroUsize, &str) {
 }
 
 fn first_word(text: &str) -> (&str, &str) {
-    let (word, rest) = text.split_once(|c: char| c.is_ascii_whitespace()).unwrap_or((text, ""));
+    let (word, rest) = word::split_word(text);
     (word, rest.trim_ascii_start())
 }

@@ -2,6 +2,9 @@
 //!
 //! Knows nothing of how either way is spelled.
 
+use std::borrow::Cow;
+
+use crate::digest::{digest, unordered};
 use crate::rule::{Address, Match, Rule, Target};
 
 impl Rule {
@@ -19,30 +22,44 @@ impl Rule {
     pub fn normal(mut self) -> Self {
         self.matches.retain(|condition| !holds_always(condition));
         for condition in &mut self.matches {
-            match condition {
-                Match::Source(address) | Match::Destination(address) => {
-                    *address = Address { net: address.net.trunc(), bare: false, ..*address };
-                }
-                Match::OneIn(n) => *n = Lot::of(*n).choices().unwrap_or(*n),
-                Match::Comment(_)
-                | Match::Protocol(_)
-                | Match::DestinationPort(_)
-                | Match::InInterface { .. }
-                | Match::SourceLocal
-                | Match::DestinationLocal
-                | Match::Mark { .. }
-                | Match::ConntrackState { .. }
-                | Match::Nfacct(_)
-                | Match::RecentCheck { .. }
-                | Match::RecentSet { .. } => {}
+            if let Cow::Owned(normal) = self::condition(condition) {
+                *condition = normal;
             }
         }
         self.matches.sort_by_key(rank);
-        if self.target == Some(Target::MarkOr(0)) {
-            self.target = Some(Target::MarkXor(0));
-        }
+        self.target = self.target.as_ref().map(target).cloned();
         self
     }
+
+    /// The same for rules whose normal form is the same.
+    pub(crate) fn digest(&self) -> u64 {
+        let conditions = self.matches.iter().filter(|condition| !holds_always(condition));
+        digest(&(unordered(conditions.map(condition)), self.target.as_ref().map(target)))
+    }
+}
+
+fn condition(condition: &Match) -> Cow<'_, Match> {
+    let normal = |address: &Address| Address { net: address.net.trunc(), bare: false, ..*address };
+    match condition {
+        Match::Source(address) => Cow::Owned(Match::Source(normal(address))),
+        Match::Destination(address) => Cow::Owned(Match::Destination(normal(address))),
+        Match::OneIn(n) => Cow::Owned(Match::OneIn(Lot::of(*n).choices().unwrap_or(*n))),
+        Match::Comment(_)
+        | Match::Protocol(_)
+        | Match::DestinationPort(_)
+        | Match::InInterface { .. }
+        | Match::SourceLocal
+        | Match::DestinationLocal
+        | Match::Mark { .. }
+        | Match::ConntrackState { .. }
+        | Match::Nfacct(_)
+        | Match::RecentCheck { .. }
+        | Match::RecentSet { .. } => Cow::Borrowed(condition),
+    }
+}
+
+fn target(target: &Target) -> &Target {
+    if *target == Target::MarkOr(0) { &Target::MarkXor(0) } else { target }
 }
 
 /// The kernel keeps no address of length zero; negated, it holds for no packet and is kept.

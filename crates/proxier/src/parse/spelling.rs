@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use informer::object::Protocol;
 use ipnet::IpNet;
+use memchr::memchr;
 
 use super::SavedRule;
 use super::normal::Lot;
@@ -16,14 +17,18 @@ use crate::rule::{Address, Match, Rule, Target};
 
 /// What stands behind `-A CHAIN`.
 pub(super) fn rule(text: &str) -> SavedRule {
-    // None that is written here takes more than a line.
-    match known(text).filter(|_| !text.contains('\n')) {
+    match known(text) {
         Some(rule) => SavedRule::Known(rule.normal()),
         None => SavedRule::Foreign(text.into()),
     }
 }
 
-fn known(text: &str) -> Option<Rule> {
+/// The rule, not in its normal form, if it is one of those that are written here.
+pub(crate) fn known(text: &str) -> Option<Rule> {
+    // None of them takes more than a line.
+    if memchr(b'\n', text.as_bytes()).is_some() {
+        return None;
+    }
     let mut words = Words::new(text);
     let mut reader = Reader::default();
     let mut inverted = false;
@@ -241,5 +246,5 @@ fn name<'a>(words: &mut Words<'a>) -> Option<Cow<'a, str>> {
 
 /// Whether a word can be written again: it needs neither quotes nor escapes.
 fn is_plain(text: &str) -> bool {
-    !text.is_empty() && !text.contains(|c: char| c.is_ascii_whitespace() || c == '"' || c == '\\')
+    !text.is_empty() && text.bytes().all(|byte| !byte.is_ascii_whitespace() && byte != b'"' && byte != b'\\')
 }

@@ -99,7 +99,16 @@ const SPELLINGS: &[(&str, &str)] = &[
 fn both_spellings_are_one_rule() {
     for (written, saved) in SPELLINGS {
         assert_eq!(known(written), known(saved), "{written}");
+        let digest = |text| spelling::known(text).unwrap().digest();
+        assert_eq!(digest(written), digest(saved), "{written}");
     }
+}
+
+#[test]
+fn other_rules_have_other_digests() {
+    let mut rules: Vec<_> = SPELLINGS.iter().map(|(written, _)| known(written)).collect();
+    rules.sort_by_key(Rule::digest);
+    assert!(rules.is_sorted_by(|one, next| one.digest() < next.digest()), "{rules:?}");
 }
 
 #[test]
@@ -373,6 +382,7 @@ proptest! {
         let normal = rule.clone().normal();
         prop_assert_eq!(known(&written(&rule)), normal.clone());
         prop_assert_eq!(known(&written(&normal)), normal.clone());
+        prop_assert_eq!(spelling::known(&written(&rule)).map(|rule| rule.digest()), Some(normal.digest()));
         prop_assert_eq!(normal.clone().normal(), normal);
     }
 

@@ -4,6 +4,8 @@
 
 use std::borrow::Cow;
 
+use memchr::{memchr, memchr2};
+
 /// The words of a text: between blanks, or between double quotes with backslash as the escape.
 pub(super) struct Words<'a> {
     rest: &'a str,
@@ -34,14 +36,19 @@ impl<'a> Iterator for Words<'a> {
 }
 
 fn split_plain(text: &str) -> Option<(Cow<'_, str>, &str)> {
-    let end = text.find(|c: char| c.is_ascii_whitespace()).unwrap_or(text.len());
-    let (word, rest) = text.split_at(end);
+    let (word, rest) = split_word(text);
     (!word.is_empty()).then_some((Cow::Borrowed(word), rest))
+}
+
+/// The text up to the first blank, and the rest.
+pub(super) fn split_word(text: &str) -> (&str, &str) {
+    let end = text.bytes().position(|byte| byte.is_ascii_whitespace());
+    text.split_at(end.unwrap_or(text.len()))
 }
 
 /// The text begins behind the opening quote.
 fn split_quoted(text: &str) -> Option<(Cow<'_, str>, &str)> {
-    let special = text.find(['"', '\\'])?;
+    let special = memchr2(b'"', b'\\', text.as_bytes())?;
     if text[special..].starts_with('"') {
         return Some((Cow::Borrowed(&text[..special]), &text[special + 1..]));
     }
@@ -70,7 +77,7 @@ pub(super) fn ends_in_string(line: &str, begins_inside: bool) -> bool {
             let Some(end) = end_of_string(rest) else { return true };
             rest = &rest[end..];
         }
-        let Some(quote) = rest.find('"') else { return false };
+        let Some(quote) = memchr(b'"', rest.as_bytes()) else { return false };
         is_inside = STRINGS.iter().any(|option| rest[..quote].ends_with(option));
         rest = &rest[quote + 1..];
     }

@@ -81,7 +81,8 @@ impl Changes {
             port.shared_rules.iter().for_each(|(chain, rule)| rules.entry(chain).or_default().push(rule));
             rules.into_iter().for_each(|(chain, rules)| of(&mut wanted, chain).ports.push(rules));
         }
-        let mut changes = Self { stale: found.own_chains(), ..Self::default() };
+        let own = ports.values().flat_map(|port| &port.installed.own).map(|(chain, _)| chain);
+        let mut changes = Self { stale: found.own_chains_but(own), ..Self::default() };
         for (chain, wanted) in wanted {
             match found.rules(chain).map_or(Order::Differs, |found| wanted.order_of(found)) {
                 Order::Ours => {}
@@ -137,7 +138,7 @@ impl Changes {
                 *edits.entry(chain.clone()).or_default() += lines(before).count() + lines(after).count();
             }
         }
-        let left = old.own.iter().map(|(chain, _)| chain).filter(|chain| new.digest(chain).is_none());
+        let left = old.own.iter().map(|(chain, _)| chain).filter(|chain| new.content(chain).is_none());
         self.stale.extend(left.cloned());
     }
 }

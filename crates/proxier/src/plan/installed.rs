@@ -10,6 +10,7 @@ use crate::ruleset::{Placed, Ruleset};
 use crate::service::ServicePortName;
 use crate::text;
 
+use super::content::Content;
 use super::{SharedChain, Transaction, lines};
 
 /// The rules of one family as they were written.
@@ -212,8 +213,8 @@ impl FixedChains {
 pub(super) struct InstalledPort {
     /// Its rules in shared chains, each chain once.
     pub(super) shared: Box<[(SharedChain, Box<[u8]>)]>,
-    /// Its own chains, with a digest of the text of their rules.
-    pub(super) own: Box<[(ChainName, u64)]>,
+    /// Its own chains.
+    pub(super) own: Box<[(ChainName, Content)]>,
     pub(super) own_rules: u32,
     pub(super) reachability: Reachability,
 }
@@ -223,7 +224,7 @@ impl InstalledPort {
         self.shared.iter().find(|(of, _)| of == chain).map_or(&[], |(_, lines)| lines)
     }
 
-    pub(super) fn digest(&self, chain: &ChainName) -> Option<u64> {
-        self.own.iter().find(|(of, _)| of == chain).map(|(_, digest)| *digest)
+    pub(super) fn content(&self, chain: &ChainName) -> Option<Content> {
+        self.own.iter().find(|(of, _)| of == chain).map(|(_, content)| *content)
     }
 }

@@ -65,7 +65,7 @@ impl Found {
         let installed = InstalledPort {
             shared: texts(&shared),
             own_rules: own.iter().map(|(_, own)| own.rules).sum(),
-            own: own.iter().map(|(chain, own)| (chain.clone(), own.digest)).collect(),
+            own: own.iter().map(|(chain, own)| (chain.clone(), own.content)).collect(),
             reachability: Reachability { any: delivers, internal: delivers, external: delivers },
         };
         (!shared.is_empty()).then_some(OldRules { installed, shared })

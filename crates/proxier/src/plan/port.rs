@@ -1,7 +1,5 @@
 //! One service port's rules as text, and which of its chains must be written.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-
 use bytes::{Bytes, BytesMut};
 
 use crate::chain::{ChainName, Table};
@@ -11,9 +9,10 @@ use crate::ruleset::Placed;
 use crate::service::ServicePortName;
 use crate::text;
 
+use super::content::Content;
 use super::installed::InstalledPort;
 use super::writer::Section;
-use super::{Applied, Found, SharedChain};
+use super::{Applied, SharedChain};
 
 /// A service port about to be installed.
 #[derive(Clone, Debug)]
@@ -21,7 +20,7 @@ pub(super) struct PortText {
     pub(super) installed: InstalledPort,
     /// Which of `installed.own` differ from what is there.
     pub(super) differs: Box<[bool]>,
-    /// Rules of own chains in the order in which kube-proxy writes them: for each the index of its chain in
+    /// Rules of those chains in the order in which kube-proxy writes them: for each the index of its chain in
     /// `installed.own`, four bytes, then the rule as it stands behind `-A CHAIN`.
     text: Bytes,
     /// Rules in shared chains in their normal form, if the rules that are there were read back.
@@ -52,37 +51,43 @@ impl Texts {
 impl PortText {
     pub(super) fn of(port: &RenderedPort, applied: &Applied, texts: &mut Texts) -> Self {
         let chains = &port.rules.chains;
-        let own_index = |placed: &Placed| {
-            let is_own = |own: &ChainName| placed.table == Table::Nat && *own == placed.chain;
-            chains.iter().position(is_own)
-        };
-        let (mut text, mut own_rules) = (Vec::new(), 0);
+        let indices = own_indices(port);
+        let placed = || port.rules.rules.iter().zip(&indices);
+        let mut contents = vec![Content::default(); chains.len()];
         let mut shared: Vec<(SharedChain, Vec<u8>)> = Vec::new();
-        for placed in &port.rules.rules {
-            match own_index(placed) {
-                Some(index) => {
-                    text.extend(narrow(index).to_le_bytes());
-                    text::rule(&placed.rule, &mut text);
-                    own_rules += 1;
-                }
+        for (placed, index) in placed() {
+            match index {
+                Some(index) => contents[*index].add(&placed.rule),
                 None => text::rule(&placed.rule, lines_of(&mut shared, placed)),
             }
         }
-        let digests = digests(chains.len(), rules(&text));
         let installed = InstalledPort {
             shared: shared.into_iter().map(|(chain, lines)| (chain, lines.into())).collect(),
-            own: chains.iter().cloned().zip(digests).collect(),
-            own_rules,
+            own: chains.iter().cloned().zip(contents).collect(),
+            own_rules: narrow(indices.iter().flatten().count()),
             reachability: port.reachability,
         };
-        let (differs, shared_rules) = match applied {
-            Applied::Known(there) => (differs(&installed, there.ports.get(&port.name)), Vec::new()),
-            Applied::Found(found) => (differs_from_found(port, found), normal_shared_rules(port, own_index)),
+        let differs: Box<[_]> = match applied {
+            Applied::Known(there) => differs(&installed, |chain| there.ports.get(&port.name)?.content(chain)),
+            Applied::Found(found) => differs(&installed, |chain| Some(found.own(chain)?.content)),
         };
+        let shared_rules = match applied {
+            Applied::Known(_) => Vec::new(),
+            Applied::Found(_) => {
+                placed().filter(|(_, index)| index.is_none()).map(|(placed, _)| normal(placed)).collect()
+            }
+        };
+        let mut text = Vec::new();
+        for (placed, index) in placed() {
+            if let Some(index) = index.filter(|index| differs[*index]) {
+                text.extend(narrow(index).to_le_bytes());
+                text::rule(&placed.rule, &mut text);
+            }
+        }
         Self { installed, differs, text: texts.keep(&text), shared_rules }
     }
 
-    /// How much there is to write, in bytes, if all of it is.
+    /// How much there is to write into own chains, in bytes.
     pub(super) fn size(&self) -> usize {
         self.text.len()
     }
@@ -96,7 +101,7 @@ impl PortText {
         Some(Self { installed: old.installed, differs, text: Bytes::new(), shared_rules: old.shared })
     }
 
-    /// Index of the chain, and rule.
+    /// The rules to be written into own chains: the index of the chain, and the rule.
     pub(super) fn own_rules(&self) -> impl Iterator<Item = (usize, &[u8])> {
         rules(&self.text)
     }
@@ -109,42 +114,34 @@ impl PortText {
     /// Writes the chains that must be written.
     pub(super) fn write(&self, section: &mut Section) {
         self.differing().for_each(|(_, chain)| text::declare(chain, &mut section.chains));
-        for (index, rule) in self.own_rules().filter(|(index, _)| self.differs[*index]) {
+        for (index, rule) in self.own_rules() {
             text::append_lines(&self.installed.own[index].0, [rule], &mut section.rules);
         }
     }
 }
 
-fn differs(new: &InstalledPort, old: Option<&InstalledPort>) -> Box<[bool]> {
-    let is_same = |(chain, digest): &(ChainName, u64)| old.and_then(|old| old.digest(chain)) == Some(*digest);
-    new.own.iter().map(|own| !is_same(own)).collect()
-}
-
-/// What was read back is spelled by iptables; only the normal forms of rules can be compared.
-fn differs_from_found(port: &RenderedPort, found: &Found) -> Box<[bool]> {
-    let is_same = |chain: &ChainName| {
-        let rules =
-            port.rules.rules.iter().filter(|placed| placed.table == Table::Nat && placed.chain == *chain);
-        let normal = rules.map(|placed| SavedRule::Known(placed.rule.clone().normal()));
-        found.own(chain).is_some_and(|own| own.digest == digest(normal))
+/// For each rule the index of its chain, if that is an own one.
+fn own_indices(port: &RenderedPort) -> Vec<Option<usize>> {
+    let chains = &port.rules.chains;
+    let mut last = 0;
+    let index = |placed: &Placed| {
+        if placed.table != Table::Nat || !placed.chain.is_of_service_port() {
+            return None;
+        }
+        // Most rules stand in the chain of the one before, or in the next one.
+        let indices = (last..chains.len()).chain(0..last);
+        last = indices.into_iter().find(|index| chains[*index] == placed.chain)?;
+        Some(last)
     };
-    port.rules.chains.iter().map(|chain| !is_same(chain)).collect()
+    port.rules.rules.iter().map(index).collect()
 }
 
-fn normal_shared_rules(
-    port: &RenderedPort,
-    own_index: impl Fn(&Placed) -> Option<usize>,
-) -> Vec<(SharedChain, SavedRule)> {
-    let shared = port.rules.rules.iter().filter(|placed| own_index(placed).is_none());
-    let normal = |placed: &Placed| SavedRule::Known(placed.rule.clone().normal());
-    shared.map(|placed| ((placed.table, placed.chain.clone()), normal(placed))).collect()
+fn differs(wanted: &InstalledPort, there: impl Fn(&ChainName) -> Option<Content>) -> Box<[bool]> {
+    wanted.own.iter().map(|(chain, content)| there(chain) != Some(*content)).collect()
 }
 
-/// A digest of the rules of a chain in their normal form.
-pub(super) fn digest(rules: impl IntoIterator<Item = SavedRule>) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    rules.into_iter().for_each(|rule| rule.hash(&mut hasher));
-    hasher.finish()
+fn normal(placed: &Placed) -> (SharedChain, SavedRule) {
+    ((placed.table, placed.chain.clone()), SavedRule::Known(placed.rule.clone().normal()))
 }
 
 fn rules(mut text: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
@@ -155,12 +152,6 @@ fn rules(mut text: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
         text = rest;
         Some((u32::from_le_bytes(*index) as usize, rule))
     })
-}
-
-fn digests<'a>(chains: usize, rules: impl Iterator<Item = (usize, &'a [u8])>) -> Vec<u64> {
-    let mut hashers = vec![DefaultHasher::new(); chains];
-    rules.for_each(|(index, rule)| hashers[index].write(rule));
-    hashers.into_iter().map(|hasher| hasher.finish()).collect()
 }
 
 fn lines_of<'a>(shared: &'a mut Vec<(SharedChain, Vec<u8>)>, placed: &Placed) -> &'a mut Vec<u8> {
