@@ -4,6 +4,7 @@
 
 mod code_map;
 mod commands;
+mod evidence;
 mod links;
 
 use std::fs;

@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests need some instant to start from")]
 
 mod alike;
+mod foreign;
 mod history;
 mod quarantine;
 
@@ -141,17 +142,17 @@ proptest! {
         stage.play(&first);
         prop_assert!(stage.sync().is_ok());
         let ours = stage.tables.tables.clone();
-        history::reorder(&mut stage.tables.tables);
+        foreign::reorder(&mut stage.tables.tables);
         let theirs = stage.tables.tables.clone();
         stage.tables.restored.clear();
         stage.proxier.suspect();
         prop_assert!(stage.sync().is_ok());
-        prop_assert_eq!(history::sorted(&stage.tables.tables), history::sorted(&ours));
+        prop_assert_eq!(foreign::sorted(&stage.tables.tables), foreign::sorted(&ours));
         prop_assert_eq!(stage.tables.tables == theirs, stage.tables.restored.is_empty());
         stage.play(&then);
         prop_assert!(stage.sync().is_ok());
         let fresh = Stage::from_scratch(Family::V4, &Model::after(&[first, then].concat()));
-        prop_assert_eq!(history::sorted(&stage.tables.tables), history::sorted(&fresh.tables.tables));
+        prop_assert_eq!(foreign::sorted(&stage.tables.tables), foreign::sorted(&fresh.tables.tables));
     }
 
     /// Whatever others did to our chains, a full sync mends it.
@@ -161,7 +162,7 @@ proptest! {
         stage.play(&history);
         prop_assert!(stage.sync().is_ok());
         let right = stage.tables.tables.clone();
-        history::vandalise(&mut stage.tables.tables, edits);
+        foreign::vandalise(&mut stage.tables.tables, edits);
         stage.proxier.suspect();
         prop_assert!(stage.sync().is_ok());
         prop_assert_eq!(&stage.tables.tables, &right);
