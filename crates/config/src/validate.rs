@@ -2,13 +2,15 @@
 //!
 //! Finds everything that is wrong, not just the first. Does not know the node, nor its address families.
 
+mod logging;
+
 use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 
 use crate::address::{self, BadSocket};
 use crate::config::{Config, DetectLocalMode, ProxyMode};
-use crate::gate::{Gate, Gates};
+use crate::gate::Gates;
 use crate::problem::{Collector, Json, Problems};
 
 /// The word in `nodePortAddresses` that stands for the node's own addresses.
@@ -16,7 +18,6 @@ pub const PRIMARY: &str = "primary";
 
 /// The release whose hidden metrics may be shown.
 const PREVIOUS_MINOR: &str = "1.35";
-const MAX_VERBOSITY: u32 = 0x7fff_ffff;
 /// Bytes of a name of an interface, without what the kernel ends it with.
 const MAX_INTERFACE_NAME: usize = 15;
 const NOT_A_CIDR: &str = "must be a CIDR block such as 10.100.0.0/16 or fde4:8dba:82e1::/48";
@@ -97,23 +98,6 @@ impl Config {
             })
         })();
         found.finish(values)
-    }
-
-    /// Checks `logging`, which decides how everything else is reported.
-    ///
-    /// # Errors
-    /// All that is wrong with it.
-    pub fn check_logging(&self, gates: &Gates) -> Result<(), Problems> {
-        let mut found = Collector::below("logging");
-        let logging = &self.logging;
-        found.more_than_zero("flushFrequency", logging.flush_frequency.duration());
-        log_format(&logging.format, gates, &mut found);
-        verbosity("verbosity", logging.verbosity, &mut found);
-        vmodule(self, &mut found);
-        if !gates.is_enabled(Gate::LoggingAlphaOptions) {
-            alpha_options(self, &mut found);
-        }
-        found.finish(Some(()))
     }
 }
 
@@ -288,53 +272,6 @@ fn cluster_cidrs(config: &Config, found: &mut Collector) -> Vec<IpNet> {
         found.invalid(path, Json(texts), "must be of different families, one IPv4 and one IPv6");
     }
     cidrs
-}
-
-// === logging ===
-
-fn log_format(format: &str, gates: &Gates, found: &mut Collector) {
-    match format {
-        "text" => {}
-        "json" if gates.is_enabled(Gate::LoggingBetaOptions) => {}
-        "json" => found.invalid("format", format, "needs the feature gate LoggingBetaOptions"),
-        other => found.invalid("format", other, "must be text or json"),
-    }
-}
-
-fn verbosity(path: &str, level: u32, found: &mut Collector) {
-    if level > MAX_VERBOSITY {
-        found.invalid(path, level, "must not be greater than 2147483647");
-    }
-}
-
-fn vmodule(config: &Config, found: &mut Collector) {
-    if !config.logging.vmodule.is_empty() && config.logging.format != "text" {
-        found.invalid("format", config.logging.format.as_str(), "must be text if vmodule is set");
-    }
-    for (index, entry) in config.logging.vmodule.iter().enumerate() {
-        let path = format!("vmodule[{index}].filePattern");
-        let pattern = entry.file_pattern.as_str();
-        if pattern.is_empty() {
-            found.invalid(&path, pattern, "must not be empty");
-        }
-        if pattern.contains(['=', ',']) {
-            found.invalid(&path, pattern, "must not contain an equal sign or a comma");
-        }
-        verbosity(&format!("vmodule[{index}].verbosity"), entry.verbosity, found);
-    }
-}
-
-fn alpha_options(config: &Config, found: &mut Collector) {
-    const REASON: &str = "needs the feature gate LoggingAlphaOptions";
-    for (format, options) in [("text", &config.logging.text), ("json", &config.logging.json)] {
-        if options.split_stream {
-            found.invalid(&format!("options.{format}.splitStream"), true, REASON);
-        }
-        if !options.info_buffer_size.is_zero() {
-            let size = options.info_buffer_size.to_string();
-            found.invalid(&format!("options.{format}.infoBufferSize"), size.as_str(), REASON);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 //!
 //! Knows how to ask and what an answer means for the caller; not which entries are stale.
 
+mod errno;
+
 use std::io;
 use std::num::NonZeroU32;
 use std::ops::ControlFlow;
@@ -15,6 +17,7 @@ use crate::flow::{Entry, Flow};
 use crate::kernel::{Count, Dumped, Error, Kernel, Outcome, Scope};
 use crate::wire::decode::{Message, Reply, messages};
 use crate::wire::encode::{self, Acknowledge};
+use errno::{dump_refused, io_error, is_pressure, outcome, refused};
 
 /// The table of the network namespace of the thread that first uses it.
 #[derive(Debug)]
@@ -262,61 +265,6 @@ fn read(socket: &Socket, buffer: &mut [u8]) -> io::Result<usize> {
             other => return other,
         }
     }
-}
-
-/// What a refused request means where nothing is known of it.
-fn refused(what: &'static str, errno: i32) -> Error {
-    match errno {
-        // A namespace without CAP_NET_ADMIN, a kernel without netfilter netlink, one without ctnetlink.
-        errno::PERM | errno::PROTONOSUPPORT | errno::AFNOSUPPORT | errno::INVAL | errno::OPNOTSUPP => {
-            Error::Unavailable { what, errno }
-        }
-        _ => Error::TryAgain { what, errno },
-    }
-}
-
-fn dump_refused(scope: Scope, errno: i32) -> Error {
-    match (scope, errno) {
-        (Scope::Udp(_), errno::INVAL | errno::OPNOTSUPP) => Error::FilterRefused { errno },
-        _ => refused("dump", errno),
-    }
-}
-
-fn outcome(errno: i32) -> Result<Outcome, Error> {
-    match errno {
-        0 => Ok(Outcome::Deleted),
-        errno::NOENT => Ok(Outcome::Gone),
-        errno::BUSY => Ok(Outcome::Busy),
-        errno::PERM => Err(refused("delete", errno)),
-        errno::NOMEM | errno::NOBUFS => Err(Error::TryAgain { what: "delete", errno }),
-        _ => Ok(Outcome::Refused(errno)),
-    }
-}
-
-fn is_pressure(errno: i32) -> bool {
-    errno == errno::NOMEM || errno == errno::NOBUFS
-}
-
-/// Numbers to compare with what the kernel sent: an [`Errno`] cannot be made of just any number.
-mod errno {
-    use rustix::io::Errno;
-
-    pub(super) const PERM: i32 = Errno::PERM.raw_os_error();
-    pub(super) const NOENT: i32 = Errno::NOENT.raw_os_error();
-    pub(super) const NOMEM: i32 = Errno::NOMEM.raw_os_error();
-    pub(super) const BUSY: i32 = Errno::BUSY.raw_os_error();
-    pub(super) const INVAL: i32 = Errno::INVAL.raw_os_error();
-    pub(super) const PROTONOSUPPORT: i32 = Errno::PROTONOSUPPORT.raw_os_error();
-    pub(super) const OPNOTSUPP: i32 = Errno::OPNOTSUPP.raw_os_error();
-    pub(super) const AFNOSUPPORT: i32 = Errno::AFNOSUPPORT.raw_os_error();
-    pub(super) const NOBUFS: i32 = Errno::NOBUFS.raw_os_error();
-    pub(super) const BADMSG: i32 = Errno::BADMSG.raw_os_error();
-    pub(super) const NOTCONN: i32 = Errno::NOTCONN.raw_os_error();
-    pub(super) const IO: i32 = Errno::IO.raw_os_error();
-}
-
-fn io_error(what: &'static str, error: &io::Error) -> Error {
-    refused(what, error.raw_os_error().unwrap_or(errno::IO))
 }
 
 #[cfg(test)]

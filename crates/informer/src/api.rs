@@ -3,7 +3,7 @@
 //! The edge to the cluster. Whatever happens on the way, those who listen are told what is so, and
 //! never that something is gone which is not. Knows nothing of what the objects are good for.
 //!
-//! The protocol is in [`watch`] and what it uses, without a wire; [`wire`] speaks it, behind the feature `api`.
+//! The protocol is in `watch` and what it uses, without a wire; `wire` speaks it, behind the feature `api`.
 
 mod ask;
 mod event;

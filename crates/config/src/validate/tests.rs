@@ -6,6 +6,7 @@ mod number;
 
 use super::*;
 use crate::duration::Duration;
+use crate::gate::Gate;
 
 /// Everything that is wrong with the default after a change.
 fn wrong(change: impl FnOnce(&mut Config)) -> String {

@@ -2,17 +2,22 @@
 //!
 //! Knows one family only; `agenda` joins them.
 
+mod assignment;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::dirty::{Dirty, Look, changes};
-use crate::generation::{Cause, FrontEnd};
+use crate::generation::Cause;
 use crate::kernel::{Error, Outcome};
-use crate::pass::{Task, front_end_of, service_ports_of};
-use crate::report::{End, Failure, Findings, Occasion, Warning};
+use crate::pass::{Task, service_ports_of};
+use crate::report::{End, Failure, Findings, Warning};
 use crate::snapshot::Snapshot;
+
+pub use assignment::Assignment;
+use assignment::{Round, Settle};
 
 /// What one family waits for.
 #[derive(Debug)]
@@ -46,41 +51,12 @@ pub(super) struct Fresh {
     pub(super) look: Look,
 }
 
-/// A look that is repeated for the sake of packets that were under way during the one before, or of entries that
-/// could not be deleted. Nothing else waits for it.
-#[derive(Clone, Debug)]
-struct Settle {
-    at: Instant,
-    round: Round,
-    look: Look,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Round {
-    Second,
-    Third,
-    /// Entries were busy as often as this.
-    Busy {
-        failures: u32,
-    },
-}
-
 #[derive(Clone, Debug)]
 struct Retry {
     failures: u32,
     /// How the last try ended.
     end: End,
     at: Instant,
-}
-
-/// What was taken from the agenda for one pass over one family. It goes back with [`finish`](super::Agenda::finish).
-#[derive(Debug)]
-pub struct Assignment {
-    /// What the pass has to do.
-    pub task: Task,
-    fresh: Option<Fresh>,
-    settles: Vec<Settle>,
-    hourly: bool,
 }
 
 const SECOND_LOOK_AFTER: Duration = Duration::from_secs(2);
@@ -304,59 +280,4 @@ fn waiting(snapshot: &Snapshot, fresh: Option<&Fresh>, settles: &[Settle]) -> us
 /// Until the next try, after so many that failed before this one.
 fn delay(failures: u32) -> Duration {
     (FIRST_RETRY * 2u32.pow(failures.min(6))).min(LAST_RETRY)
-}
-
-// === impl Settle ===
-
-impl Settle {
-    fn is_busy(&self) -> bool {
-        matches!(self.round, Round::Busy { .. })
-    }
-}
-
-// === impl Assignment ===
-
-impl Assignment {
-    fn look(&self) -> Look {
-        let mut look = if self.hourly { Look::everything() } else { Look::default() };
-        let parts = self.settles.iter().map(|settle| &settle.look);
-        parts.chain(self.fresh.as_ref().map(|fresh| &fresh.look)).for_each(|part| look.merge(part));
-        look
-    }
-
-    pub(super) fn occasion(&self) -> Occasion {
-        match &self.fresh {
-            Some(fresh) => Occasion::Commit(fresh.cause),
-            None if self.hourly => Occasion::Hourly,
-            None => Occasion::Settle,
-        }
-    }
-
-    /// Whether it was made because entries were busy before.
-    pub(super) fn was_busy(&self) -> bool {
-        self.settles.iter().any(Settle::is_busy)
-    }
-
-    /// How often entries sent to an address were busy before.
-    fn failures_at(&self, address: SocketAddr) -> u32 {
-        let failures = self.settles.iter().map(|settle| match settle.round {
-            Round::Busy { failures } if settle.look.covers(&self.task.snapshot, address) => failures,
-            Round::Busy { .. } | Round::Second | Round::Third => 0,
-        });
-        failures.max().unwrap_or_default()
-    }
-
-    /// Front ends of a repeated look that were stale again, unless a commit explains it.
-    fn persisting(&self, settle: &Settle, findings: &Findings) -> BTreeSet<FrontEnd> {
-        let snapshot = &self.task.snapshot;
-        let explained =
-            |address| self.fresh.as_ref().is_some_and(|fresh| fresh.look.covers(snapshot, address));
-        let stale = findings.stale.iter().filter(|stale| {
-            let address = stale.flow.orig.destination();
-            stale.outcome == Some(Outcome::Deleted)
-                && settle.look.covers(snapshot, address)
-                && !explained(address)
-        });
-        stale.map(|stale| front_end_of(&stale.flow, snapshot)).collect()
-    }
 }
