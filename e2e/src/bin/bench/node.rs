@@ -38,8 +38,6 @@ impl Node {
         for object in object::all(scale) {
             server.set(complete(object))?;
         }
-        // What happened so far would be searched at each change.
-        server.compact();
         let credentials = TempDir::with_prefix("kp-bench-").context("make a folder for credentials")?;
         server.write_kubeconfig(credentials.path())?;
         Ok(Node { scale, backend, server, credentials, tables })
