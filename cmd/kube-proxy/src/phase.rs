@@ -92,8 +92,8 @@ impl<T: Tables> Tables for Timed<'_, T> {
         result
     }
 
-    fn ensure_jumps(&mut self, jumps: &[Jump]) -> Result<(), TablesError> {
-        let (result, took) = self.time(|tables| tables.ensure_jumps(jumps));
+    fn ensure_jumps(&mut self, jumps: &[Jump], found: &Found) -> Result<(), TablesError> {
+        let (result, took) = self.time(|tables| tables.ensure_jumps(jumps, found));
         self.phases.jumps += took;
         info!(v = 4, ipFamily = %self.family, jumps = jumps.len(), ?took, "Put jumps first in built-in chains");
         result

@@ -23,7 +23,7 @@ use iptables::IPTables;
 use crate::backend::{Programs, Suite};
 use crate::chain::{ChainName, Table};
 use crate::family::Family;
-use crate::jump::Jump;
+use crate::jump::{self, Jump};
 use crate::plan::{Found, Layout};
 use crate::rule::Rule;
 use crate::tables::{CANARY_TABLES, Tables, TablesError};
@@ -137,6 +137,14 @@ impl Iptables {
         }
     }
 
+    fn ensure_one_by_one<'a>(&self, jumps: impl IntoIterator<Item = &'a Jump>) -> Result<(), TablesError> {
+        for jump in jumps {
+            self.ensure_chain(jump.table, &jump.to)?;
+            self.ensure_first(jump)?;
+        }
+        Ok(())
+    }
+
     fn ensure_first(&self, jump: &Jump) -> Result<(), TablesError> {
         let check = format!("-C {}{}", jump.from, text(&jump.rule));
         let output = self.run(jump.table, &check)?;
@@ -151,7 +159,7 @@ impl Iptables {
     fn generation(&self) -> Option<u32> {
         match self.layout() {
             Layout::Blocks => generation::current().ok(),
-            Layout::Single => None,
+            Layout::Single | Layout::Upstream => None,
         }
     }
 
@@ -183,7 +191,7 @@ impl Iptables {
         work: impl FnOnce() -> Result<Output, E> + Send + 'static,
     ) -> Result<Output, NoOutput> {
         match self.layout() {
-            Layout::Single => lock::within(limit, &self.waited, work),
+            Layout::Single | Layout::Upstream => lock::within(limit, &self.waited, work),
             Layout::Blocks => within(limit, work),
         }
     }
@@ -213,12 +221,19 @@ impl Tables for Iptables {
         self.ahead = None;
     }
 
-    fn ensure_jumps(&mut self, jumps: &[Jump]) -> Result<(), TablesError> {
-        for jump in jumps {
-            self.ensure_chain(jump.table, &jump.to)?;
-            self.ensure_first(jump)?;
+    fn ensure_jumps(&mut self, jumps: &[Jump], found: &Found) -> Result<(), TablesError> {
+        // A chain that is not there cannot be jumped to: nothing needs to be checked, and all can be done at once.
+        let is_there = |jump: &&Jump| found.has_chain(jump.table, &jump.to);
+        let (checked, new): (Vec<_>, Vec<_>) = jumps.iter().partition(is_there);
+        if new.is_empty() {
+            return self.ensure_one_by_one(checked);
         }
-        Ok(())
+        match self.feed(&jump::input(&new), &[]) {
+            Ok(()) => self.ensure_one_by_one(checked),
+            // Somebody may have made one of them meanwhile.
+            Err(TablesError::Refused { .. }) => self.ensure_one_by_one(jumps),
+            Err(error) => Err(error),
+        }
     }
 
     fn layout(&self) -> Layout {

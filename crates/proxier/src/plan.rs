@@ -86,7 +86,10 @@ pub enum StaleChains {
 /// How much goes into one transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
-    /// All of a table. The legacy variant fetches and replaces the whole table at each COMMIT.
+    /// All of a table, service port by service port, as kube-proxy itself writes it.
+    Upstream,
+    /// All of a table, many chains in order of their names. The legacy variant fetches and replaces the whole table at
+    /// each COMMIT, and keeps its chains in this order.
     Single,
     /// A bounded number of chains. The nf_tables variant takes time that grows with the square of
     /// the number of chains that are named between two COMMITs.

@@ -247,7 +247,7 @@ impl Proxier {
         let dirty = self.world.take_dirty();
         let applied = Applied::Found(Found::default());
         let nothing = Left { fate: |_: &RenderedPort| Fate::Written, before: None, in_use: BTreeSet::new() };
-        let surroundings = Surroundings { host, stale: StaleChains::Delete, layout: Layout::Single };
+        let surroundings = Surroundings { host, stale: StaleChains::Delete, layout: Layout::Upstream };
         self.plan(&applied, &dirty, nothing, &surroundings).input
     }
 
@@ -282,7 +282,7 @@ impl Proxier {
         self.options.random_fully = tables.random_fully().unwrap_or(self.options.random_fully);
         let missing = found.missing_jumps();
         if !missing.is_empty() {
-            tables.ensure_jumps(&missing)?;
+            tables.ensure_jumps(&missing, &found)?;
         }
         Ok(found)
     }

@@ -22,9 +22,9 @@ pub trait Tables {
     /// The next look tells what is there at that time, whatever was announced: somebody may have changed it.
     fn look_anew(&mut self) {}
 
-    /// Hangs chains of ours on built-in ones. An existing chain is left as it is; the jump is put
-    /// first in its chain unless it is there.
-    fn ensure_jumps(&mut self, jumps: &[Jump]) -> Result<(), TablesError>;
+    /// Hangs chains of ours on built-in ones, where a look found that they are not. An existing chain is left as it
+    /// is; the jump is put first in its chain unless it is there.
+    fn ensure_jumps(&mut self, jumps: &[Jump], found: &Found) -> Result<(), TablesError>;
 
     /// The form in which iptables-restore likes its input.
     fn layout(&self) -> Layout;

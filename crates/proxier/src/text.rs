@@ -19,6 +19,18 @@ pub fn declare(chain: &ChainName, out: &mut Vec<u8>) {
     out.extend_from_slice(b" - [0:0]\n");
 }
 
+/// Makes a chain that does not exist; refused if it does.
+pub fn create(chain: &ChainName, out: &mut Vec<u8>) {
+    option("-N ", chain, out);
+    out.push(b'\n');
+}
+
+/// Puts a rule first in a chain.
+pub fn insert(chain: &ChainName, rule: &Rule, out: &mut Vec<u8>) {
+    option("-I ", chain, out);
+    self::rule(rule, out);
+}
+
 /// Appends a rule to a chain.
 pub fn append(chain: &ChainName, rule: &Rule, out: &mut Vec<u8>) {
     option("-A ", chain, out);

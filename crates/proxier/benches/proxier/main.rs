@@ -124,7 +124,7 @@ impl Tables for Taken {
         Ok(std::mem::take(&mut self.found))
     }
 
-    fn ensure_jumps(&mut self, _: &[Jump]) -> Result<(), TablesError> {
+    fn ensure_jumps(&mut self, _: &[Jump], _: &Found) -> Result<(), TablesError> {
         Ok(())
     }
 

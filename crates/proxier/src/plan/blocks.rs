@@ -11,21 +11,15 @@ use crate::text;
 
 use super::changes::Extent;
 use super::edits::edits;
-use super::port::PortText;
+use super::port::{OwnChain, PortText};
 use super::writer::{Counts, Section};
 use super::{Scene, SharedChain, Unwanted};
 
 /// How many chain names a block may mention, declared or jumped to. Few in tests, so that small
 /// clusters have many blocks.
-const NAMES_PER_BLOCK: usize = if cfg!(test) { 4 } else { 400 };
+const NAMES_PER_BLOCK: usize = if cfg!(test) { 4 } else { 600 };
 /// Up to so many chains are written in a single transaction.
 const NO_BLOCKS_UP_TO: usize = if cfg!(test) { 2 } else { 100 };
-
-/// A service port's chain that must be written.
-struct OwnChain<'a> {
-    name: &'a ChainName,
-    rules: Vec<&'a [u8]>,
-}
 
 pub(super) fn are_needed(scene: &Scene, deleted: &BTreeSet<ChainName>) -> bool {
     let written: usize = scene.ports.values().map(|port| port.differing().count()).sum();
@@ -36,8 +30,10 @@ pub(super) fn are_needed(scene: &Scene, deleted: &BTreeSet<ChainName>) -> bool {
 /// what nobody jumps to any more is deleted last, from the top.
 pub(super) fn write(scene: &Scene, unwanted: &Unwanted, out: &mut Vec<u8>, counts: &mut Counts) {
     fixed(scene, |chain| !is_dispatch(chain)).finish(Table::Nat, out, counts);
-    let mut own: Vec<_> = scene.ports.values().flat_map(own_chains).collect();
-    own.sort_by(|one, other| depth(one.name).cmp(&depth(other.name)).then(one.name.cmp(other.name)));
+    let mut own: Vec<_> = scene.ports.values().flat_map(PortText::differing).collect();
+    own.sort_unstable_by(|one, other| {
+        depth(one.name).cmp(&depth(other.name)).then_with(|| one.name.cmp(other.name))
+    });
     for level in own.chunk_by(|one, other| depth(one.name) == depth(other.name)) {
         write_level(level, out, counts);
     }
@@ -52,21 +48,12 @@ fn empty(chains: &BTreeSet<ChainName>, out: &mut Vec<u8>, counts: &mut Counts) {
     section.finish(Table::Nat, out, counts);
 }
 
-fn own_chains(port: &PortText) -> impl Iterator<Item = OwnChain<'_>> {
-    let mut rules = vec![Vec::new(); port.installed.own.len()];
-    port.own_rules().for_each(|(index, rule)| rules[index].push(rule));
-    port.differing().map(move |(index, name)| OwnChain { name, rules: std::mem::take(&mut rules[index]) })
-}
-
 /// Blocks ascend: iptables-save sorts chains that were made in descending order in quadratic time.
 fn write_level(mut chains: &[OwnChain], out: &mut Vec<u8>, counts: &mut Counts) {
     while !chains.is_empty() {
         let (block, rest) = chains.split_at(block_size(chains));
         let mut section = Section::default();
-        for chain in block.iter().rev() {
-            text::declare(chain.name, &mut section.chains);
-            text::append_lines(chain.name, chain.rules.iter().copied(), &mut section.rules);
-        }
+        block.iter().rev().for_each(|chain| chain.write(&mut section));
         section.finish(Table::Nat, out, counts);
         chains = rest;
     }
@@ -74,12 +61,21 @@ fn write_level(mut chains: &[OwnChain], out: &mut Vec<u8>, counts: &mut Counts) 
 
 /// How many of the chains fit into one block; at least one.
 fn block_size(chains: &[OwnChain]) -> usize {
-    // Every rule may jump to another chain.
     let mentioned = chains.iter().scan(0, |names, chain| {
-        *names += 1 + chain.rules.len();
+        *names += mentioned(chain);
         Some(*names)
     });
     mentioned.take_while(|names| *names <= NAMES_PER_BLOCK).count().max(1)
+}
+
+/// How many names a chain brings along. Those of endpoints jump to nothing but KUBE-MARK-MASQ, which all share.
+fn mentioned(chain: &OwnChain) -> usize {
+    match chain.name.role() {
+        Some(Role::Endpoint) => 1,
+        Some(Role::Cluster | Role::Local | Role::External | Role::Firewall) | None => {
+            1 + chain.rules().count()
+        }
+    }
 }
 
 fn fixed(scene: &Scene, wanted: fn(&ChainName) -> bool) -> Section {

@@ -5,6 +5,7 @@ use bytes::{Bytes, BytesMut};
 use crate::chain::{ChainName, Table};
 use crate::parse::SavedRule;
 use crate::render::RenderedPort;
+use crate::rule::Rule;
 use crate::ruleset::Placed;
 use crate::service::ServicePortName;
 use crate::text;
@@ -21,7 +22,7 @@ pub(super) struct PortText {
     /// Which of `installed.own` differ from what is there.
     pub(super) differs: Box<[bool]>,
     /// Rules of those chains in the order in which kube-proxy writes them: for each the index of its chain in
-    /// `installed.own`, four bytes, then the rule as it stands behind `-A CHAIN`.
+    /// `installed.own` and its length, four bytes each, then the rule as it stands behind `-A CHAIN`.
     text: Bytes,
     /// Rules in shared chains in their normal form, if the rules that are there were read back.
     pub(super) shared_rules: Vec<(SharedChain, SavedRule)>,
@@ -45,6 +46,25 @@ impl Texts {
         }
         self.0.extend_from_slice(text);
         self.0.split().freeze()
+    }
+}
+
+/// A service port's chain that must be written.
+#[derive(Clone, Copy)]
+pub(super) struct OwnChain<'a> {
+    pub(super) name: &'a ChainName,
+    port: &'a PortText,
+    index: usize,
+}
+
+impl<'a> OwnChain<'a> {
+    pub(super) fn rules(self) -> impl Iterator<Item = &'a [u8]> {
+        rules(&self.port.text).filter(move |(index, _)| *index == self.index).map(|(_, rule)| rule)
+    }
+
+    pub(super) fn write(self, section: &mut Section) {
+        text::declare(self.name, &mut section.chains);
+        text::append_lines(self.name, self.rules(), &mut section.rules);
     }
 }
 
@@ -80,8 +100,7 @@ impl PortText {
         let mut text = Vec::new();
         for (placed, index) in placed() {
             if let Some(index) = index.filter(|index| differs[*index]) {
-                text.extend(narrow(index).to_le_bytes());
-                text::rule(&placed.rule, &mut text);
+                append(index, &placed.rule, &mut text);
             }
         }
         Self { installed, differs, text: texts.keep(&text), shared_rules }
@@ -101,20 +120,17 @@ impl PortText {
         Some(Self { installed: old.installed, differs, text: Bytes::new(), shared_rules: old.shared })
     }
 
-    /// The rules to be written into own chains: the index of the chain, and the rule.
-    pub(super) fn own_rules(&self) -> impl Iterator<Item = (usize, &[u8])> {
-        rules(&self.text)
+    /// The chains that must be written.
+    pub(super) fn differing(&self) -> impl Iterator<Item = OwnChain<'_>> {
+        let own = self.installed.own.iter().zip(&self.differs).enumerate();
+        let differing = own.filter(|(_, (_, differs))| **differs);
+        differing.map(|(index, ((name, _), _))| OwnChain { name, port: self, index })
     }
 
-    /// The chains that must be written.
-    pub(super) fn differing(&self) -> impl Iterator<Item = (usize, &ChainName)> {
-        let own = self.installed.own.iter().zip(&self.differs).enumerate();
-        own.filter(|(_, (_, differs))| **differs).map(|(index, ((chain, _), _))| (index, chain))
-    }
     /// Writes the chains that must be written.
     pub(super) fn write(&self, section: &mut Section) {
-        self.differing().for_each(|(_, chain)| text::declare(chain, &mut section.chains));
-        for (index, rule) in self.own_rules() {
+        self.differing().for_each(|chain| text::declare(chain.name, &mut section.chains));
+        for (index, rule) in rules(&self.text) {
             text::append_lines(&self.installed.own[index].0, [rule], &mut section.rules);
         }
     }
@@ -144,11 +160,21 @@ fn normal(placed: &Placed) -> (SharedChain, SavedRule) {
     ((placed.table, placed.chain.clone()), SavedRule::Known(placed.rule.clone().normal()))
 }
 
+fn append(index: usize, rule: &Rule, text: &mut Vec<u8>) {
+    text.extend(narrow(index).to_le_bytes());
+    let length_at = text.len();
+    text.extend([0; size_of::<u32>()]);
+    let begin = text.len();
+    text::rule(rule, text);
+    let length = narrow(text.len() - begin);
+    text[length_at..begin].copy_from_slice(&length.to_le_bytes());
+}
+
 fn rules(mut text: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     std::iter::from_fn(move || {
         let (index, rest) = text.split_first_chunk()?;
-        let end = rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |end| end + 1);
-        let (rule, rest) = rest.split_at(end);
+        let (length, rest) = rest.split_first_chunk()?;
+        let (rule, rest) = rest.split_at(u32::from_le_bytes(*length) as usize);
         text = rest;
         Some((u32::from_le_bytes(*index) as usize, rule))
     })

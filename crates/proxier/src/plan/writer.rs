@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use memchr::memchr_iter;
+
 use crate::chain::{ChainName, Table};
 use crate::parse::SavedRule;
 use crate::text;
@@ -10,7 +12,7 @@ use super::blocks;
 use super::changes::{Extent, holds_refusals};
 use super::edits::edits;
 use super::port::PortText;
-use super::{Applied, Layout, Scene, SharedChain, Unwanted, lines};
+use super::{Applied, Layout, Scene, SharedChain, Unwanted, Visited, lines};
 
 /// How much a transaction holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,9 +54,10 @@ impl Section {
             return;
         }
         counts.commits += 1;
+        let rules = memchr_iter(b'\n', &self.rules).count();
         match table {
-            Table::Nat => counts.nat_rules += lines(&self.rules).count(),
-            Table::Filter | Table::Mangle => counts.filter_rules += lines(&self.rules).count(),
+            Table::Nat => counts.nat_rules += rules,
+            Table::Filter | Table::Mangle => counts.filter_rules += rules,
         }
         text::begin(table, out);
         out.extend_from_slice(&self.chains);
@@ -78,6 +81,13 @@ impl Section {
         }
         for (chain, fixed) in fixed() {
             text::append_lines(&chain.1, lines(&fixed.tail), &mut self.rules);
+        }
+    }
+
+    /// The rules of a service port in some of the shared chains.
+    fn append_shared(&mut self, chains: &[&SharedChain], port: Visited) {
+        for chain in chains {
+            text::append_lines(&chain.1, lines(port.lines(chain)), &mut self.rules);
         }
     }
 
@@ -121,15 +131,14 @@ pub(super) fn write(scene: &Scene, unwanted: &Unwanted, layout: Layout) -> (Vec<
         || scene.ports.values().any(|port| port.differing().next().is_some());
     let (before, after) = filter(scene, writes_nat);
 
-    let is_blocks = layout == Layout::Blocks && blocks::are_needed(scene, &unwanted.deleted);
-    let mut out = if is_blocks { room(scene) } else { Vec::new() };
+    let layout = if blocks::are_needed(scene, &unwanted.deleted) { layout } else { Layout::Upstream };
+    let mut out = if layout == Layout::Blocks { room(scene) } else { Vec::new() };
     before.finish(Table::Filter, &mut out, &mut counts);
-    if writes_nat {
-        if is_blocks {
-            blocks::write(scene, unwanted, &mut out, &mut counts);
-        } else {
-            nat(scene, unwanted).finish(Table::Nat, &mut out, &mut counts);
-        }
+    match layout {
+        _ if !writes_nat => {}
+        Layout::Blocks => blocks::write(scene, unwanted, &mut out, &mut counts),
+        Layout::Single => nat(scene, unwanted, by_name).finish(Table::Nat, &mut out, &mut counts),
+        Layout::Upstream => nat(scene, unwanted, by_service_port).finish(Table::Nat, &mut out, &mut counts),
     }
     after.finish(Table::Filter, &mut out, &mut counts);
     counts.nat_rules -= counts.deleted_chains;
@@ -198,8 +207,8 @@ fn difference(scene: &Scene, chain: &SharedChain) -> Difference {
     }
 }
 
-/// All of nat at once, service port by service port as kube-proxy writes it.
-fn nat(scene: &Scene, unwanted: &Unwanted) -> Section {
+/// All of nat at once, the rules of service ports as `ports` writes them.
+fn nat(scene: &Scene, unwanted: &Unwanted, ports: fn(&Scene, &[&SharedChain], &mut Section)) -> Section {
     let mut section = Section { rules: room(scene), ..Section::default() };
     let mut edited = BTreeMap::new();
     let shared: Vec<_> = scene.fixed.0.iter().filter(|((table, _), _)| *table == Table::Nat).collect();
@@ -215,16 +224,7 @@ fn nat(scene: &Scene, unwanted: &Unwanted) -> Section {
         }
     }
     let whole: Vec<_> = shared.iter().map(|(chain, _)| chain).filter(|chain| is_whole(chain)).collect();
-    if whole.is_empty() {
-        scene.ports.values().for_each(|port| port.write(&mut section));
-    } else {
-        for port in scene.all_ports() {
-            for chain in &whole {
-                text::append_lines(&chain.1, lines(port.lines(chain)), &mut section.rules);
-            }
-            port.new.into_iter().for_each(|new| new.write(&mut section));
-        }
-    }
+    ports(scene, &whole, &mut section);
     edited.values().for_each(|edits| section.rules.extend(&edits.inserts));
     edited.values().for_each(|edits| section.rules.extend(&edits.deletes));
     unwanted.emptied.iter().for_each(|chain| text::declare(chain, &mut section.chains));
@@ -233,4 +233,24 @@ fn nat(scene: &Scene, unwanted: &Unwanted) -> Section {
         text::append_lines(&chain.1, lines(&fixed.tail), &mut section.rules);
     }
     section
+}
+
+fn by_service_port(scene: &Scene, shared: &[&SharedChain], section: &mut Section) {
+    if shared.is_empty() {
+        return scene.ports.values().for_each(|port| port.write(section));
+    }
+    for port in scene.all_ports() {
+        section.append_shared(shared, port);
+        port.new.into_iter().for_each(|new| new.write(section));
+    }
+}
+
+/// The legacy variant keeps chains in order of their names; those that come in this order cost least.
+fn by_name(scene: &Scene, shared: &[&SharedChain], section: &mut Section) {
+    if !shared.is_empty() {
+        scene.all_ports().for_each(|port| section.append_shared(shared, port));
+    }
+    let mut own: Vec<_> = scene.ports.values().flat_map(PortText::differing).collect();
+    own.sort_unstable_by(|one, other| one.name.cmp(other.name));
+    own.into_iter().for_each(|chain| chain.write(section));
 }

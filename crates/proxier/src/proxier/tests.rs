@@ -4,6 +4,7 @@
 mod alike;
 mod foreign;
 mod history;
+mod layout;
 mod quarantine;
 
 use std::collections::{BTreeMap, BTreeSet};

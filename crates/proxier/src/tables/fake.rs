@@ -142,7 +142,7 @@ impl Tables for FakeTables {
         Ok(found)
     }
 
-    fn ensure_jumps(&mut self, jumps: &[Jump]) -> Result<(), TablesError> {
+    fn ensure_jumps(&mut self, jumps: &[Jump], _found: &Found) -> Result<(), TablesError> {
         for jump in jumps {
             let chains = self.tables.entry(jump.table).or_default();
             chains.entry(jump.to.clone()).or_default();

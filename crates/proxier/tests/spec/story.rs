@@ -9,7 +9,7 @@ use proxier::chain::ChainName;
 use proxier::chain::Table;
 use proxier::family::Family;
 use proxier::option::{Host, Options};
-use proxier::plan::Layout;
+use proxier::plan::{Found, Layout};
 use proxier::proxier::{Proxier, Report};
 use proxier::render;
 use proxier::ruleset::Ruleset;
@@ -99,7 +99,7 @@ pub(crate) fn start() -> Instant {
 /// Tables that hold nothing but a ruleset.
 pub(crate) fn holding(ruleset: &Ruleset) -> FakeTables {
     let mut tables = FakeTables::new(Layout::Single);
-    tables.ensure_jumps(&proxier::jump::jumps()).unwrap();
+    tables.ensure_jumps(&proxier::jump::jumps(), &Found::default()).unwrap();
     let mut input = Vec::new();
     for table in [Table::Filter, Table::Nat] {
         text::begin(table, &mut input);

@@ -142,7 +142,7 @@ impl Tables for Input {
         Ok(Found::default())
     }
 
-    fn ensure_jumps(&mut self, _: &[Jump]) -> Result<(), TablesError> {
+    fn ensure_jumps(&mut self, _: &[Jump], _: &Found) -> Result<(), TablesError> {
         Ok(())
     }
 

@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 use e2e::backend::Backend;
 
-/// So many chains are written between two COMMITs where a long list of chains is slow.
-const BLOCK: usize = 200;
+/// So many chains of endpoints are written between two COMMITs where a long list of names is slow.
+const ENDPOINTS_PER_BLOCK: usize = 400;
+/// So many of all others, which jump to several chains each.
+const OTHERS_PER_BLOCK: usize = 100;
 
 type Chains = BTreeMap<String, Vec<String>>;
 
@@ -130,6 +132,13 @@ fn level(chain: &str) -> Level {
     }
 }
 
+fn per_block(chain: &str) -> usize {
+    match level(chain) {
+        Level::Endpoint => ENDPOINTS_PER_BLOCK,
+        Level::Mark | Level::Cluster | Level::External | Level::Dispatch => OTHERS_PER_BLOCK,
+    }
+}
+
 /// Leaves first, dispatch last, in one block; names descend where that is fast.
 fn blocks(chains: &Chains, backend: Backend) -> Vec<Vec<&str>> {
     let mut names: Vec<_> = chains.keys().map(String::as_str).collect();
@@ -138,7 +147,7 @@ fn blocks(chains: &Chains, backend: Backend) -> Vec<Vec<&str>> {
         return vec![names];
     }
     let levels = names.chunk_by(|one, other| level(one) == level(other));
-    let blocks = levels.flat_map(|of_level| of_level.chunks(BLOCK));
+    let blocks = levels.flat_map(|of_level| of_level.chunks(per_block(of_level[0])));
     blocks.map(|block| block.iter().rev().copied().collect()).collect()
 }
 

@@ -16,7 +16,7 @@ use proxier::jump::jumps;
 use proxier::node::NodeIdentity;
 use proxier::option::{Host, Options, Tools};
 use proxier::parse::{self, SavedRule};
-use proxier::plan::Layout;
+use proxier::plan::{Found, Layout};
 use proxier::proxier::Proxier;
 use proxier::tables::Tables as _;
 use proxier::tables::fake::FakeTables;
@@ -53,7 +53,7 @@ pub(crate) fn wanted(batch: &Batch, config: &Checked, host: &Host, family: Famil
     }
     let mut tables = FakeTables::new(Layout::Single);
     tables.ensure_canary()?;
-    tables.ensure_jumps(&jumps())?;
+    tables.ensure_jumps(&jumps(), &Found::default())?;
     tables.restore(&proxier.full_input(host))?;
     Ok(normal(tables))
 }
