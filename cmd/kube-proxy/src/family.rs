@@ -25,6 +25,7 @@ use tracing::error;
 
 use self::lookout::{Canary, Notice};
 use crate::aside::aside;
+use crate::earplug::Earplug;
 use crate::event::{Events, Happening};
 use crate::frontends::Frontends;
 use crate::guard::Guard;
@@ -46,6 +47,7 @@ pub(crate) struct FamilySync<T> {
     canary: Canary,
     guard: Guard,
     notice: Notice,
+    earplug: Option<Earplug>,
     /// Whether everything that existed at the start was told; no rule is written before.
     is_synced: bool,
     frontends: Frontends,
@@ -96,6 +98,7 @@ impl<T: Tables + Send> FamilySync<T> {
             canary: Canary::new(sync_period),
             guard: Guard::default(),
             notice: Notice::Looks,
+            earplug: None,
             is_synced: false,
             frontends: Frontends::default(),
             flows,
@@ -181,7 +184,8 @@ impl<T: Tables + Send> FamilySync<T> {
         let health = &self.outlook.health;
         let advanced = || health.lock().advanced(family, clock());
         let flows = self.flows.as_deref();
-        let mut tables = Timed::new(&mut self.tables, family, flows, clock, &attempted, &advanced);
+        let mut tables = Timed::new(&mut self.tables, family, flows, clock, &attempted, &advanced)
+            .with(self.earplug.as_ref());
         let mut sync = || self.proxier.sync(&mut tables, &self.host, begin);
         let result = match kind {
             Kind::Full => aside(sync),

@@ -5,6 +5,7 @@ mod built;
 mod cleanup;
 mod config_file;
 mod crash;
+mod earplug;
 mod environment;
 mod event;
 mod family;

@@ -13,6 +13,7 @@ use proxier::plan::{Attempt, Found, Layout};
 use proxier::tables::{Tables, TablesError};
 use tracing::info;
 
+use crate::earplug::Earplug;
 use crate::flows;
 
 /// How long a sync spent in each of its calls to the tools.
@@ -52,6 +53,10 @@ pub(crate) struct Timed<'a, T> {
     attempted: &'a (dyn Fn(&Attempt) + Sync),
     /// Hears of each transaction that a tool has done or refused.
     advanced: &'a (dyn Fn() + Sync),
+    /// For the ear, while much is written.
+    earplug: Option<&'a Earplug>,
+    /// How often the restore that comes next commits.
+    commits: usize,
     pub(crate) phases: Phases,
 }
 
@@ -65,7 +70,14 @@ impl<'a, T: Tables> Timed<'a, T> {
         attempted: &'a (dyn Fn(&Attempt) + Sync),
         advanced: &'a (dyn Fn() + Sync),
     ) -> Self {
-        Self { tables, family, flows, clock, attempted, advanced, phases: Phases::default() }
+        let phases = Phases::default();
+        Self { tables, family, flows, clock, attempted, advanced, earplug: None, commits: 0, phases }
+    }
+
+    /// Rules are told of as they are written; this keeps it from us where they are many.
+    pub(crate) fn with(self, earplug: Option<&'a Earplug>) -> Self {
+        let is_told = self.tables.layout() == Layout::Blocks;
+        Self { earplug: earplug.filter(|_| is_told), ..self }
     }
 
     /// iptables-restore has run, if it could.
@@ -104,6 +116,7 @@ impl<T: Tables> Tables for Timed<'_, T> {
     }
 
     fn attempt(&mut self, attempt: &Attempt) {
+        self.commits = attempt.written.commits;
         (self.attempted)(attempt);
     }
 
@@ -113,7 +126,11 @@ impl<T: Tables> Tables for Timed<'_, T> {
             flows.writing(flows::family(self.family));
         }
         self.phases.restores += 1;
-        let (result, took) = self.time(|tables| tables.restore(input));
+        let (earplug, commits) = (self.earplug, self.commits);
+        let (result, took) = self.time(|tables| match earplug {
+            Some(earplug) => earplug.during(input.len(), commits, || tables.restore(input)),
+            None => tables.restore(input),
+        });
         self.phases.restore += took;
         info!(v = 4, ipFamily = %self.family, bytes = input.len(), ?took, "Ran iptables-restore");
         self.has_run(&result);

@@ -16,6 +16,7 @@ use proxier::drift::watch::{Heard, Watch};
 use proxier::tables::Tables;
 use tracing::info;
 
+use crate::earplug::{Earplug, Tell};
 use crate::family::FamilySync;
 use crate::flaw::Flaws;
 use crate::node::ThisNode;
@@ -57,18 +58,20 @@ pub(crate) fn run<T: Tables + Send + 'static>(
     wakes: &Receiver<Wake>,
     node: &ThisNode,
     flaws: Flaws,
-    families: Vec<FamilySync<T>>,
+    mut families: Vec<FamilySync<T>>,
     watch: Option<Watch>,
 ) -> anyhow::Result<()> {
     let (done, all_done) = mpsc::channel::<()>();
-    let families =
-        families.into_iter().map(|family| start(family, done.clone())).collect::<io::Result<Vec<_>>>()?;
-    drop(done);
+    let (senders, news): (Vec<_>, Vec<_>) = families.iter().map(|_| mpsc::channel()).unzip();
     if let Some(watch) = watch {
-        listen(watch, families.clone())?;
+        listen(watch, &mut families, senders.clone())?;
     }
-    let result = distribute(initial, wakes, node, flaws, &families);
-    families.iter().for_each(|family| drop(family.send(News::End)));
+    let started =
+        families.into_iter().zip(news).try_for_each(|(family, news)| start(family, news, done.clone()));
+    drop(done);
+    let result =
+        started.map_err(anyhow::Error::from).and_then(|()| distribute(initial, wakes, node, flaws, &senders));
+    senders.iter().for_each(|family| drop(family.send(News::End)));
     // Ends as soon as every thread has dropped its end.
     let _ended = all_done.recv_timeout(GRACE);
     result
@@ -105,24 +108,31 @@ fn distribute(
 
 fn start<T: Tables + Send + 'static>(
     mut family: FamilySync<T>,
+    news: Receiver<News>,
     done: Sender<()>,
-) -> io::Result<Sender<News>> {
-    let (sender, news) = mpsc::channel();
+) -> io::Result<()> {
     let work = move || {
         let _done = done;
         work(&mut family, &news);
     };
     thread::Builder::new().name("sync".to_owned()).spawn(work)?;
-    Ok(sender)
+    Ok(())
 }
 
 /// Hands on what the kernel tells of foreign changes, until no family is left.
-fn listen(watch: Watch, families: Vec<Sender<News>>) -> io::Result<()> {
-    let tell = move |heard| {
-        let sent = families.iter().filter(|family| family.send(News::Heard(heard)).is_ok()).count();
+fn listen<T: Tables + Send>(
+    watch: Watch,
+    families: &mut [FamilySync<T>],
+    senders: Vec<Sender<News>>,
+) -> io::Result<()> {
+    let tell: Tell = Arc::new(move |heard| {
+        let sent = senders.iter().filter(|family| family.send(News::Heard(heard)).is_ok()).count();
         if sent > 0 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    };
-    thread::Builder::new().name("drift".to_owned()).spawn(move || watch.follow(tell))?;
+    });
+    for family in families {
+        family.may_close_ear(Earplug::new(watch.earplug(), Arc::clone(&tell)));
+    }
+    thread::Builder::new().name("drift".to_owned()).spawn(move || watch.follow(|heard| tell(heard)))?;
     Ok(())
 }
 

@@ -4,7 +4,6 @@
 #![expect(clippy::disallowed_methods, reason = "the one place that runs the iptables tools")]
 
 pub(crate) mod child;
-mod generation;
 mod lock;
 mod look;
 pub(crate) mod said;
@@ -23,6 +22,7 @@ use iptables::IPTables;
 use crate::backend::{Programs, Suite};
 use crate::chain::{ChainName, Table};
 use crate::family::Family;
+use crate::generation;
 use crate::jump::{self, Jump};
 use crate::plan::{Found, Layout};
 use crate::rule::Rule;

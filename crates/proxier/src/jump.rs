@@ -46,7 +46,7 @@ pub fn jumps() -> Vec<Jump> {
 }
 
 /// What makes chains for iptables-restore that are not there, with the jumps to them.
-pub(crate) fn input(jumps: &[&Jump]) -> Vec<u8> {
+pub fn input(jumps: &[&Jump]) -> Vec<u8> {
     let mut out = Vec::new();
     let tables: BTreeSet<_> = jumps.iter().map(|jump| jump.table).collect();
     for table in tables {

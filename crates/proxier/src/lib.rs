@@ -40,6 +40,9 @@ pub mod version;
 
 #[cfg(feature = "io")]
 mod netlink;
+
+#[cfg(feature = "io")]
+mod generation;
 #[cfg(feature = "io")]
 pub mod retry;
 

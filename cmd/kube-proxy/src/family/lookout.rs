@@ -12,6 +12,7 @@ use proxier::tables::{Tables, TablesError};
 use tracing::{debug, warn};
 
 use super::{FamilySync, log};
+use crate::earplug::Earplug;
 use crate::event::Happening;
 
 /// How changes that others make to the rules come to be noticed.
@@ -51,6 +52,11 @@ impl<T: Tables + Send> FamilySync<T> {
     /// The kernel tells of foreign changes from here on.
     pub(crate) fn listen(&mut self) {
         self.notice = Notice::Told;
+    }
+
+    /// The ear may be closed while many rules are written.
+    pub(crate) fn may_close_ear(&mut self, earplug: Earplug) {
+        self.earplug = Some(earplug);
     }
 
     /// The kernel told something. What the tools that ran for us did is no news.

@@ -2,7 +2,10 @@
 //!
 //! Does not know the rules. Between any two COMMITs there is time to ask.
 
+use std::fs::{self, Permissions};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{JoinHandle, sleep};
@@ -15,6 +18,7 @@ use e2e::netns::Netns;
 use e2e::request::Protocol;
 use e2e::wait;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::load::{Load, Target};
 use crate::network::Network;
@@ -23,15 +27,15 @@ use crate::server::Servers;
 use crate::stage::{CONFIG, PATIENCE, SYNCED, Stage};
 
 /// Enough for some fifty blocks.
-const SERVICES: usize = 2_000;
+const SERVICES: usize = 3_000;
 /// Each so many Services one has endpoints that answer.
 const EACH_ANSWERING: usize = 200;
 /// Endpoints of each Service.
-const ENDPOINTS: usize = 2;
-
-/// Feeds iptables-restore block by block. It stays the process that the daemon started: others are watched.
-const SLOWLY: &str =
-    r#"exec bash -c 'exec "$@" < <(awk "{print} /^COMMIT/{fflush(); system(\"sleep 0.02\")}")' bash"#;
+const ENDPOINTS: usize = 5;
+/// Behind so many blocks all endpoints have their chains, but nothing leads to them yet.
+const BLOCKS_OF_ENDPOINTS: usize = 40;
+/// What the daemon says when it was not told of what others did, because much was written.
+const UNHEARD: &str = "Somebody else may have changed rules while many were written";
 
 /// Where the node answers itself.
 const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 80);
@@ -44,7 +48,8 @@ const MANY: Duration = Duration::from_secs(120);
 /// A first sync, a restart, a restart that writes every Service anew, and somebody who takes rules away.
 pub(crate) fn under_traffic() -> Result<()> {
     let mut stage = Stage::new(Backend::Nft)?;
-    slow_down(&stage)?;
+    let hold = Hold::new()?;
+    slow_down(&stage, &hold)?;
     let answering: Vec<Value> = objects((0..SERVICES).step_by(EACH_ANSWERING)).collect();
     let yaml = answering.iter().map(serde_yaml::to_value).collect::<Result<Vec<_>, _>>()?;
     let network = Network::around(&stage.node, &yaml)?;
@@ -58,19 +63,27 @@ pub(crate) fn under_traffic() -> Result<()> {
     stage.set(object::NODE)?;
     objects(0..SERVICES).try_for_each(|object| stage.set_one(object))?;
 
-    let told = first_sync(&mut stage, &network, &targets)
+    let told = first_sync(&mut stage, &network, &targets, &hold)
         .context("the first sync")
         .and_then(|()| later(&mut stage, &network, &targets));
     stage.explained(told)?;
     stage.stop()
 }
 
-/// Each Service is what it was without rules until it answers; and from then on it does.
-fn first_sync(stage: &mut Stage, network: &Network, targets: &[Target]) -> Result<()> {
+/// Each Service is what it was without rules until it answers; and from then on it does. What somebody takes away
+/// meanwhile comes back.
+fn first_sync(stage: &mut Stage, network: &Network, targets: &[Target], hold: &Hold) -> Result<()> {
     let visitors: Vec<_> = targets.iter().map(|target| Visitor::start(&network.client, *target)).collect();
     visitors.iter().try_for_each(|visitor| visitor.goes_on(EACH))?;
+    hold.begin()?;
     stage.start(CONFIG, &[])?;
+    let chain = wait::until(MANY, || chain_of(stage, 1))?;
+    flush(stage, &chain)?;
+    ensure!(stage.lines(SYNCED)?.iter().all(|line| !line.contains("IPv4")), "nothing held the sync");
+    hold.end()?;
     commits(stage, 1)?;
+    wait::until(PATIENCE, || stage.lines(UNHEARD)?.first().map(drop).context("it was heard"))?;
+    stage.rules_hold(Family::V4, &format!("-A {chain} "), true).context("rules taken away meanwhile")?;
     visitors.iter().try_for_each(|visitor| visitor.goes_on(EACH))?;
     visitors.into_iter().try_for_each(Visitor::finish)
 }
@@ -91,10 +104,11 @@ fn later(stage: &mut Stage, network: &Network, targets: &[Target]) -> Result<()>
         let line = commits(stage, 1).context(what)?;
         let is_nothing = line.contains("natRulesWritten=0 ");
         ensure!(is_nothing == (what == "a restart"), "{what}: {line}");
+        ensure!(stage.lines(UNHEARD)?.is_empty(), "{what}: nobody but the daemon has written");
         load.goes_on(EACH).context(what)?;
     }
     let chain = chain_of(stage, 1)?;
-    run(stage.tools.equip(stage.node.command("iptables").args(["-w", "5", "-t", "nat", "-F", &chain])))?;
+    flush(stage, &chain)?;
     stage.rules_hold(Family::V4, &format!("-A {chain} "), true).context("rules that somebody took away")?;
     load.goes_on(EACH).and_then(|()| load.finish().map(drop))
 }
@@ -108,12 +122,49 @@ fn commits(stage: &Stage, number: usize) -> Result<String> {
     wait::until(MANY, said)
 }
 
-fn slow_down(stage: &Stage) -> Result<()> {
+fn flush(stage: &Stage, chain: &str) -> Result<()> {
+    run(stage.tools.equip(stage.node.command("iptables").args(["-w", "5", "-t", "nat", "-F", chain])))
+        .map(drop)
+}
+
+/// Feeds iptables-restore block by block. It stays the process that the daemon started: others are watched.
+fn slow_down(stage: &Stage, hold: &Hold) -> Result<()> {
     let program = Backend::Nft.program();
+    let wait = hold.script.display();
+    let slowly = format!(
+        r#"{{print}} /^COMMIT/{{fflush(); system(\"sleep 0.02\"); if (++n == {BLOCKS_OF_ENDPOINTS}) system(\"{wait}\")}}"#
+    );
+    let restore = format!(r#"exec bash -c 'exec "$@" < <(awk "{slowly}")' bash {}"#, program.display());
     for name in ["iptables-restore", "iptables-nft-restore"] {
-        stage.tools.replace(name, &format!("{SLOWLY} {} iptables-restore \"$@\"", program.display()))?;
+        stage.tools.replace(name, &format!("{restore} iptables-restore \"$@\""))?;
     }
     Ok(())
+}
+
+/// A point at which iptables-restore waits, for as long as it is to.
+struct Hold {
+    folder: TempDir,
+    script: PathBuf,
+}
+
+impl Hold {
+    fn new() -> Result<Self> {
+        let folder = TempDir::with_prefix("kp-hold-").context("make a folder")?;
+        let script = folder.path().join("wait");
+        let held = folder.path().join("held");
+        let wait = format!("for _ in $(seq 2000); do [ -e {} ] || exit 0; sleep 0.05; done", held.display());
+        fs::write(&script, format!("#!/bin/sh\n{wait}\n")).context("write a script")?;
+        fs::set_permissions(&script, Permissions::from_mode(0o755)).context("make it a program")?;
+        Ok(Self { folder, script })
+    }
+
+    fn begin(&self) -> Result<()> {
+        fs::write(self.folder.path().join("held"), "").context("hold")
+    }
+
+    fn end(&self) -> Result<()> {
+        fs::remove_file(self.folder.path().join("held")).context("let go")
+    }
 }
 
 /// The chain of an endpoint of a Service.

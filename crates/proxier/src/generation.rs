@@ -19,7 +19,7 @@ const HEADER: usize = 4;
 ///
 /// # Errors
 /// The kernel does not tell.
-pub(super) fn current() -> io::Result<u32> {
+pub(crate) fn current() -> io::Result<u32> {
     let told = netlink::request(NETLINK_NETFILTER, GET_GENERATION, &[0; HEADER])?;
     let id = told.get(HEADER..).and_then(|attributes| netlink::find_attribute(attributes, ID));
     let id = id.and_then(|id| id.try_into().ok()).map(u32::from_be_bytes);
@@ -28,7 +28,7 @@ pub(super) fn current() -> io::Result<u32> {
 
 /// Whether a text for iptables-restore cannot be applied without any effect: it adds a rule. To empty what is empty has
 /// none.
-pub(super) fn must_change(input: &[u8]) -> bool {
+pub(crate) fn must_change(input: &[u8]) -> bool {
     input.windows(4).any(|begin| begin == b"\n-A ")
 }
 
