@@ -83,6 +83,7 @@ fn answer(stop: &Stop) -> ExitCode {
 }
 
 fn execute(flags: &Flags, log: &Log) -> Result<()> {
+    memory::keep_little();
     // As process 1 it would otherwise not hear of them, also while a tool waits for its lock.
     let signals = signal::listen()?;
     let (text, config_file) = read(flags)?.unzip();

@@ -6,6 +6,7 @@ mod blame;
 mod blocks;
 mod changes;
 mod content;
+mod draft;
 mod edits;
 mod found;
 mod installed;
@@ -25,11 +26,12 @@ use crate::service::ServicePortName;
 
 pub use blame::{Blame, Suspect};
 use changes::Changes;
+use draft::{Draft, There};
 pub use found::Found;
 pub use installed::Installed;
 use installed::{FixedChains, InstalledPort};
 pub use intake::{Intake, Unreadable};
-use port::{PortText, Texts};
+use port::PortText;
 pub use writer::Counts;
 
 /// A chain that exists whatever Services there are; many of them hold rules of many service ports.
@@ -46,11 +48,13 @@ pub enum Applied {
 
 /// What is wanted, as far as it may differ from what is there.
 #[derive(Debug)]
-pub struct Wanted<'a, P> {
+pub struct Wanted<'a, S, F> {
     /// The fixed chains with the rules that do not depend on any Service.
     pub fixed: Ruleset,
-    /// Service ports that were rendered again, in order of their names; all of them if the rules were read back.
-    pub ports: P,
+    /// The Services that are rendered again, in order of their names; all of them if the rules were read back.
+    pub services: &'a [S],
+    /// Renders the service ports of one.
+    pub render: F,
     /// What was there before anything was tried; absent if nothing was tried that left traces.
     pub before: Option<&'a Applied>,
     /// Chains that cannot be deleted, because others use them; they are emptied.
@@ -175,27 +179,15 @@ impl Applied {
 
 /// Plans the difference. Chains whose content is as it should be are not mentioned, and a table of
 /// which no chain is mentioned neither.
-pub fn plan(
+pub fn plan<S: Sync, P: IntoIterator<Item = (RenderedPort, Fate)>>(
     applied: &Applied,
-    mut wanted: Wanted<'_, impl IntoIterator<Item = (RenderedPort, Fate)>>,
+    wanted: Wanted<'_, S, impl Fn(&S) -> P + Sync>,
 ) -> Transaction {
     let fixed = FixedChains::of(&wanted.fixed);
-    let mut texts = Texts::default();
-    let before = wanted.before.unwrap_or(applied);
-    let (mut ports, mut rendered) = (BTreeMap::new(), BTreeSet::new());
-    for (port, fate) in wanted.ports {
-        match fate {
-            Fate::Written => {
-                rendered.insert(port.name.clone());
-                ports.insert(port.name.clone(), PortText::of(&port, applied, &mut texts));
-            }
-            Fate::Kept if before.may_stay(&port) => {
-                ports.extend(PortText::kept(&port.name, applied, before).map(|kept| (port.name, kept)));
-            }
-            Fate::Kept | Fate::Dropped => drop(wanted.gone.insert(port.name)),
-        }
-    }
-    let mut changes = Changes::between(applied, &wanted.fixed, &fixed, &ports, &wanted.gone);
+    let there = There { applied, before: wanted.before.unwrap_or(applied) };
+    let Draft { ports, rendered, mut gone } = Draft::of(wanted.services, &wanted.render, there);
+    gone.extend(wanted.gone);
+    let mut changes = Changes::between(applied, &wanted.fixed, &fixed, &ports, &gone);
     changes.keep_whole(ports.iter().filter(|(name, _)| !rendered.contains(*name)).map(|(_, port)| port));
     let (stale, unwanted) = match wanted.stale {
         StaleChains::Delete => {
@@ -203,21 +195,11 @@ pub fn plan(
         }
         StaleChains::Keep => (changes.stale.clone(), Unwanted::default()),
     };
-    let scene = Scene { applied, fixed: &fixed, ports: &ports, gone: &wanted.gone, changes: &changes };
+    let scene = Scene { applied, fixed: &fixed, ports: &ports, gone: &gone, changes: &changes };
     let (input, counts) = writer::write(&scene, &unwanted, wanted.layout);
     let ports = ports.into_iter().map(|(name, port)| (name, port.installed)).collect();
     let unwanted = &unwanted.deleted | &unwanted.emptied;
-    Transaction {
-        input,
-        counts,
-        fixed,
-        ports,
-        rendered,
-        gone: wanted.gone,
-        stale,
-        reordered: changes.reordered,
-        unwanted,
-    }
+    Transaction { input, counts, fixed, ports, rendered, gone, stale, reordered: changes.reordered, unwanted }
 }
 
 /// Chains that no service port wants.

@@ -255,7 +255,7 @@ impl Proxier {
         &self,
         applied: &Applied,
         dirty: &Dirty,
-        left: Left<impl Fn(&RenderedPort) -> Fate>,
+        left: Left<impl Fn(&RenderedPort) -> Fate + Sync>,
         surroundings: &Surroundings,
     ) -> Transaction {
         let context = Context::of(&self.world, &self.options, surroundings.host);
@@ -263,16 +263,17 @@ impl Proxier {
             (Applied::Known(_), Dirty::Services(names)) => names.iter().collect(),
             (Applied::Found(_), _) | (_, Dirty::All) => self.world.services().map(|(name, _)| name).collect(),
         };
-        let ports = services.iter().flat_map(|name| render::service(&self.world, name, &context));
-        let ports = ports.map(|port| {
-            let fate = (left.fate)(&port);
-            (port, fate)
-        });
         let gone = self.gone(applied, dirty);
         let fixed = render::fixed(&context);
         let Surroundings { stale, layout, .. } = *surroundings;
-        let Left { before, in_use, .. } = left;
-        plan(applied, Wanted { fixed, ports, before, in_use, gone, stale, layout })
+        let Left { ref fate, before, in_use } = left;
+        let render = |name: &&NamespacedName| {
+            render::service(&self.world, name, &context).into_iter().map(move |port| {
+                let fate = fate(&port);
+                (port, fate)
+            })
+        };
+        plan(applied, Wanted { fixed, services: &services, render, before, in_use, gone, stale, layout })
     }
 
     /// Reads back what is there, and hangs our chains on the built-in ones where they do not. The tools may be others

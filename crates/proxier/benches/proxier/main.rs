@@ -8,12 +8,14 @@ use std::time::{Duration, Instant};
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
+use informer::object::NamespacedName;
 use proxier::jump::Jump;
 use proxier::option::Host;
 use proxier::plan::{Applied, Counts, Fate, Found, Layout, StaleChains, Transaction, Wanted, plan};
 use proxier::proxier::Proxier;
-use proxier::render::{self, Context, RenderedPort};
+use proxier::render::{self, Context};
 use proxier::tables::{Tables, TablesError};
+use proxier::world::World;
 
 const SIZES: [u32; 2] = [1_000, 10_000];
 const LAYOUTS: [Layout; 2] = [Layout::Blocks, Layout::Single];
@@ -39,16 +41,12 @@ fn render_one_port(bencher: Bencher) {
     bencher.bench_local(|| render::service(&world, &name, &context));
 }
 
+/// With rendering.
 #[divan::bench(args = LAYOUTS, sample_count = 20, sample_size = 1)]
 fn plan_everything(bencher: Bencher, layout: Layout) {
     let (world, options, host) = (cluster::world(10_000), cluster::options(), Host::default());
     let context = Context::of(&world, &options, &host);
-    let rendered = || -> Vec<RenderedPort> {
-        world.services().flat_map(|(name, _)| render::service(&world, name, &context)).collect()
-    };
-    bencher
-        .with_inputs(rendered)
-        .bench_local_values(|ports| transaction(ports, &Applied::Found(Found::default()), &context, layout));
+    bencher.bench_local(|| transaction(&world, &context, layout));
 }
 
 /// From the change to what iptables-restore is fed, with 10,000 Services installed.
@@ -96,16 +94,17 @@ fn saved(services: u32) -> String {
     saved::text(&render::ruleset(&world, &options, &Host::default()))
 }
 
-fn transaction(
-    ports: Vec<RenderedPort>,
-    applied: &Applied,
-    context: &Context,
-    layout: Layout,
-) -> Transaction {
-    let fixed = render::fixed(context);
-    let ports = ports.into_iter().map(|port| (port, Fate::Written));
-    let (in_use, gone) = (BTreeSet::new(), BTreeSet::new());
-    plan(applied, Wanted { fixed, ports, before: None, in_use, gone, stale: StaleChains::Delete, layout })
+fn transaction(world: &World, context: &Context, layout: Layout) -> Transaction {
+    let services: Vec<_> = world.services().map(|(name, _)| name).collect();
+    let render = |name: &&NamespacedName| {
+        render::service(world, name, context).into_iter().map(|port| (port, Fate::Written))
+    };
+    let (fixed, in_use, gone) = (render::fixed(context), BTreeSet::new(), BTreeSet::new());
+    let stale = StaleChains::Delete;
+    plan(
+        &Applied::Found(Found::default()),
+        Wanted { fixed, services: &services, render, before: None, in_use, gone, stale, layout },
+    )
 }
 
 fn now() -> Instant {

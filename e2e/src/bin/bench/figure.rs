@@ -42,7 +42,7 @@ impl fmt::Display for What {
         f.write_str(match self {
             Self::Render => "render everything",
             Self::RenderOne => "render one service port",
-            Self::Plan => "plan everything, from rendered to text",
+            Self::Plan => "render and plan everything, up to the text",
             Self::EndpointInput => "one endpoint: lines for iptables-restore",
             Self::FirstStart => "first sync, from the start of the process",
             Self::FirstSync => "first sync, alone",

@@ -11,13 +11,13 @@ use e2e::backend::Backend;
 use e2e::proxy::NODE;
 use e2e::wait::Watch;
 use informer::change::Change;
-use informer::object::{EndpointSlice, Fingerprint, Service, raw};
+use informer::object::{EndpointSlice, Fingerprint, NamespacedName, Service, raw};
 use proxier::family::Family;
 use proxier::jump::Jump;
 use proxier::option::{Host, LocalDetector, NodePortAddresses, Options};
-use proxier::plan::{Applied, Fate, Found, Layout, StaleChains, Wanted, plan};
+use proxier::plan::{Applied, Fate, Found, Layout, StaleChains, Transaction, Wanted, plan};
 use proxier::proxier::Proxier;
-use proxier::render::{self, Context, RenderedPort};
+use proxier::render::{self, Context};
 use proxier::tables::{Tables, TablesError};
 use proxier::world::World;
 use serde::Deserialize;
@@ -43,10 +43,8 @@ pub(crate) fn measure(scale: Scale, backend: Backend, runs: usize) -> Result<Vec
         world.services().for_each(|(name, _)| drop(black_box(render::service(&world, name, &context))));
         rendering.push(watch.elapsed());
 
-        let ports: Vec<RenderedPort> =
-            world.services().flat_map(|(name, _)| render::service(&world, name, &context)).collect();
         let watch = Watch::start();
-        let planned = black_box(plan_all(ports, &context, backend));
+        let planned = black_box(plan_all(&world, &context, backend));
         planning.push(watch.elapsed());
         drop(planned);
 
@@ -64,15 +62,16 @@ pub(crate) fn measure(scale: Scale, backend: Backend, runs: usize) -> Result<Vec
     ])
 }
 
-fn plan_all(ports: Vec<RenderedPort>, context: &Context, backend: Backend) -> proxier::plan::Transaction {
-    let fixed = render::fixed(context);
-    let gone = Default::default();
+fn plan_all(world: &World, context: &Context, backend: Backend) -> Transaction {
+    let services: Vec<_> = world.services().map(|(name, _)| name).collect();
+    let render = |name: &&NamespacedName| {
+        render::service(world, name, context).into_iter().map(|port| (port, Fate::Written))
+    };
+    let (fixed, in_use, gone) = (render::fixed(context), Default::default(), Default::default());
     let (stale, layout) = (StaleChains::Delete, layout(backend));
-    let ports = ports.into_iter().map(|port| (port, Fate::Written));
-    let in_use = Default::default();
     plan(
         &Applied::Found(Found::default()),
-        Wanted { fixed, ports, before: None, in_use, gone, stale, layout },
+        Wanted { fixed, services: &services, render, before: None, in_use, gone, stale, layout },
     )
 }
 
