@@ -209,6 +209,7 @@ impl<T: Tables + Send> FamilySync<T> {
                 self.look_after_flows(&report, phases, clock);
                 log::success(self.family(), reason, &report, phases, end - begin);
                 self.show(&report, end - begin, phases);
+                self.begin_to_look(end);
             }
             Err(error) => {
                 self.pace.failed(begin, end);

@@ -32,6 +32,7 @@ mod start;
 mod sync;
 mod sysctl;
 mod system;
+mod tools;
 mod warning;
 
 use std::env;

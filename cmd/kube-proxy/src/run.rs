@@ -24,7 +24,7 @@ use crate::outside::{About, Outside};
 use crate::signal;
 use crate::source::{Interest, Source};
 use crate::sync::{self, Wake};
-use crate::{flows, oom, start};
+use crate::{flows, oom, start, tools};
 
 /// What is to be run, besides the configuration.
 pub(crate) struct Plan {
@@ -53,7 +53,7 @@ pub(crate) fn run(plan: Plan, config: &Checked, about: About) -> Result<()> {
     plan.signals.tell(wakes.clone());
     let (events, queue) = Events::new(Reporter::new(&plan.node_name, &host::name()));
     let outside = Outside::new(config, &about, events)?;
-    let prepared = start::prepare(plan.suite);
+    let prepared = tools::prepare(plan.suite).context("start a thread")?;
     let is_directory = matches!(plan.source, Source::Manifests(_));
     let patience = Patience::for_node(&plan.source, config);
     let interest = if plan.init_only { Interest::Node } else { Interest::Everything };

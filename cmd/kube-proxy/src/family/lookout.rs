@@ -27,7 +27,7 @@ pub(crate) enum Notice {
 /// The chain whose absence tells that somebody flushed the tables.
 pub(super) struct Canary {
     interval: Duration,
-    /// The first one is made at once.
+    /// None before the first sync: there is nothing yet that a flush could take away.
     next_look: Option<Instant>,
     exists: bool,
 }
@@ -39,7 +39,7 @@ impl Canary {
 
     /// When it is to be looked for, and the rules where nobody tells of changes.
     pub(super) fn next_look(&self, now: Instant) -> Instant {
-        self.next_look.unwrap_or(now)
+        self.next_look.unwrap_or(now + self.interval)
     }
 }
 
@@ -105,6 +105,15 @@ impl<T: Tables + Send> FamilySync<T> {
         match self.notice {
             Notice::Told if self.can_be_told() => Ok(Glimpse::Unchanged),
             Notice::Told | Notice::Looks => self.proxier.glimpse(&mut self.tables),
+        }
+    }
+
+    /// The rules are written for the first time. With many of them the legacy tools take long even for the canary, so
+    /// the rules come first.
+    pub(super) fn begin_to_look(&mut self, now: Instant) {
+        if self.canary.next_look.is_none() {
+            self.canary.next_look = Some(now + self.canary.interval);
+            self.make_canary();
         }
     }
 

@@ -23,8 +23,8 @@ const RESTORE: [&str; 5] = ["-w", "5", "-W", "100000", "--counters"];
 /// What rules of the daemon name; it makes them itself only where it runs.
 const COUNTERS: [&str; 2] = ["ct_state_invalid_dropped_pkts", "localhost_nps_accepted_pkts"];
 
-/// Empty tables in the place of what there is.
-const NOTHING: &str = "*nat\nCOMMIT\n*filter\nCOMMIT\n*mangle\nCOMMIT\n";
+/// In the place of what there is, no more than a kubelet makes, which the daemon looks for at its start.
+const NODE: &str = "*nat\nCOMMIT\n*filter\nCOMMIT\n*mangle\n:KUBE-IPTABLES-HINT - [0:0]\nCOMMIT\n";
 
 /// The tables of one backend in a namespace.
 pub(crate) struct Tables {
@@ -34,20 +34,22 @@ pub(crate) struct Tables {
 }
 
 impl Tables {
-    /// Empty ones in a new namespace.
+    /// Those of a node without Services, in a new namespace.
     pub(crate) fn new(backend: Backend) -> Result<Tables> {
         let netns = Netns::new("bench")?;
         for counter in COUNTERS {
             // Where the kernel has none, no rule names them.
             let _unavailable = packet_counter::create(&netns, counter);
         }
-        Ok(Tables { backend, tools: Tools::new(backend)?, netns })
+        let tables = Tables { backend, tools: Tools::new(backend)?, netns };
+        tables.reset()?;
+        Ok(tables)
     }
 
-    /// Removes all rules and all chains.
+    /// Removes all rules, and all chains but the kubelet's.
     pub(crate) fn reset(&self) -> Result<()> {
         for tool in ["iptables-restore", "ip6tables-restore"] {
-            self.run(tool, &RESTORE, NOTHING)?;
+            self.run(tool, &RESTORE, NODE)?;
         }
         Ok(())
     }
