@@ -193,10 +193,6 @@ impl<T: Tables + Send> FamilySync<T> {
         };
         let phases = tables.phases;
         self.tables.rest();
-        if kind == Kind::Full {
-            self.proxier.settle();
-            memory::give_back();
-        }
         if self.tables.layout() != layout {
             error!(ipFamily = %self.family(), "The iptables tools write to another part of the kernel than before; the rules in the old one stay until they are removed or the node restarts");
         }
@@ -218,6 +214,10 @@ impl<T: Tables + Send> FamilySync<T> {
                 self.outlook.metrics.sync_failed(kind, end - begin, phases);
                 log::failure(self.family(), &error, self.pace.failures());
             }
+        }
+        if kind == Kind::Full {
+            self.proxier.settle();
+            memory::give_back();
         }
     }
 

@@ -2,8 +2,8 @@
 //!
 //! Knows nothing of who needed it. Other allocators than glibc's are left to themselves.
 
-/// What each thread may keep of the memory it gave back last, in bytes. Left alone, glibc makes that a multiple of the
-/// largest text that was ever given back, which is one with all rules.
+/// What each thread may keep of the memory that it gave back last, in bytes: glibc's own default. Said once, it stays;
+/// left alone, glibc makes it twice the largest piece that was ever given back, which is a text with all rules.
 #[cfg(target_env = "gnu")]
 const KEPT: libc::c_int = 128 << 10;
 

@@ -18,12 +18,19 @@ use super::{Scene, SharedChain, Unwanted};
 /// How many chain names a block may mention, declared or jumped to. Few in tests, so that small
 /// clusters have many blocks.
 const NAMES_PER_BLOCK: usize = if cfg!(test) { 4 } else { 600 };
-/// Up to so many chains are written in a single transaction.
-const NO_BLOCKS_UP_TO: usize = if cfg!(test) { 2 } else { 100 };
+/// Up to so many names are mentioned in a single transaction: where much is installed, the kernel takes longer for each
+/// further COMMIT than the tool for these.
+const FEW_NAMES: usize = if cfg!(test) { 4 } else { 1500 };
 
-pub(super) fn are_needed(scene: &Scene, deleted: &BTreeSet<ChainName>) -> bool {
-    let written: usize = scene.ports.values().map(|port| port.differing().count()).sum();
-    written + deleted.len() > NO_BLOCKS_UP_TO
+/// Whether so many chains are written that it matters how.
+pub(super) fn are_many(scene: &Scene, deleted: &BTreeSet<ChainName>) -> bool {
+    let mut names = deleted.len();
+    let mut written = scene.ports.values().flat_map(PortText::differing);
+    names > FEW_NAMES
+        || written.any(|chain| {
+            names += mentioned(&chain);
+            names > FEW_NAMES
+        })
 }
 
 /// Leaves first, then what jumps to them, then dispatch, which makes all of it visible at once;

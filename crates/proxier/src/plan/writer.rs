@@ -108,13 +108,11 @@ fn join(out: &mut Vec<u8>, tail: Vec<u8>) {
     }
 }
 
-/// Memory for the text of everything. Room that is not filled costs nothing; but once memory of up to 32 MiB was
-/// given back, glibc takes that size for common, and from then on keeps twice as much to itself.
+/// Memory for the text of everything. Room that is not filled costs nothing.
 fn room(scene: &Scene) -> Vec<u8> {
     const LARGE: usize = 1 << 20;
-    const GIVEN_BACK: usize = 64 << 20;
     let size: usize = scene.ports.values().map(PortText::size).sum();
-    if size < LARGE { Vec::new() } else { Vec::with_capacity(GIVEN_BACK.max(2 * size)) }
+    if size < LARGE { Vec::new() } else { Vec::with_capacity(2 * size) }
 }
 
 /// The whole input.
@@ -131,7 +129,7 @@ pub(super) fn write(scene: &Scene, unwanted: &Unwanted, layout: Layout) -> (Vec<
         || scene.ports.values().any(|port| port.differing().next().is_some());
     let (before, after) = filter(scene, writes_nat);
 
-    let layout = if blocks::are_needed(scene, &unwanted.deleted) { layout } else { Layout::Upstream };
+    let layout = if blocks::are_many(scene, &unwanted.deleted) { layout } else { Layout::Upstream };
     let mut out = if layout == Layout::Blocks { room(scene) } else { Vec::new() };
     before.finish(Table::Filter, &mut out, &mut counts);
     match layout {
