@@ -47,7 +47,7 @@ pub(crate) struct FamilySync<T> {
     canary: Canary,
     guard: Guard,
     notice: Notice,
-    earplug: Option<Earplug>,
+    earplug: Option<Arc<Earplug>>,
     /// Whether everything that existed at the start was told; no rule is written before.
     is_synced: bool,
     frontends: Frontends,
@@ -185,7 +185,7 @@ impl<T: Tables + Send> FamilySync<T> {
         let advanced = || health.lock().advanced(family, clock());
         let flows = self.flows.as_deref();
         let mut tables = Timed::new(&mut self.tables, family, flows, clock, &attempted, &advanced)
-            .with(self.earplug.as_ref());
+            .with_earplug(self.earplug.as_deref());
         let mut sync = || self.proxier.sync(&mut tables, &self.host, begin);
         let result = match kind {
             Kind::Full => aside(sync),

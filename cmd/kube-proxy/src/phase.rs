@@ -75,7 +75,7 @@ impl<'a, T: Tables> Timed<'a, T> {
     }
 
     /// Rules are told of as they are written; this keeps it from us where they are many.
-    pub(crate) fn with(self, earplug: Option<&'a Earplug>) -> Self {
+    pub(crate) fn with_earplug(self, earplug: Option<&'a Earplug>) -> Self {
         let is_told = self.tables.layout() == Layout::Blocks;
         Self { earplug: earplug.filter(|_| is_told), ..self }
     }

@@ -129,8 +129,9 @@ fn listen<T: Tables + Send>(
         let sent = senders.iter().filter(|family| family.send(News::Heard(heard)).is_ok()).count();
         if sent > 0 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
+    let earplug = Arc::new(Earplug::new(watch.earplug(), Arc::clone(&tell)));
     for family in families {
-        family.may_close_ear(Earplug::new(watch.earplug(), Arc::clone(&tell)));
+        family.may_close_ear(Arc::clone(&earplug));
     }
     thread::Builder::new().name("drift".to_owned()).spawn(move || watch.follow(|heard| tell(heard)))?;
     Ok(())

@@ -14,6 +14,12 @@ const GET_GENERATION: u16 = (10 << 8) | 16;
 const ID: u16 = 1;
 /// Length of `struct nfgenmsg`.
 const HEADER: usize = 4;
+/// `NFNL_MSG_BATCH_BEGIN`
+const BEGIN: u16 = 16;
+/// `NFNL_MSG_BATCH_END`
+const END: u16 = 17;
+/// A `struct nfgenmsg` for `NFNL_SUBSYS_NFTABLES`, whose number is in network byte order.
+const NFTABLES: [u8; HEADER] = [0, 0, 0, 10];
 
 /// A number that each transaction of this network namespace changes which has any effect, whoever asks for it.
 ///
@@ -24,6 +30,15 @@ pub(crate) fn current() -> io::Result<u32> {
     let id = told.get(HEADER..).and_then(|attributes| netlink::find_attribute(attributes, ID));
     let id = id.and_then(|id| id.try_into().ok()).map(u32::from_be_bytes);
     id.ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// Waits until a transaction that is under way has ended, and was told of: an empty one takes its turn after it, has no
+/// effect and does not change the number.
+///
+/// # Errors
+/// The kernel does not take it.
+pub(crate) fn settle() -> io::Result<()> {
+    netlink::tell(NETLINK_NETFILTER, &[(BEGIN, &NFTABLES), (END, &NFTABLES)])
 }
 
 /// Whether a text for iptables-restore cannot be applied without any effect: it adds a rule. To empty what is empty has

@@ -27,6 +27,12 @@ pub(crate) fn first_of_all(protocol: isize, kind: u16, payload: &[u8]) -> io::Re
     if message.message_type() == ERROR { Err(failure(message.payload())) } else { Ok(message.message_type()) }
 }
 
+/// Sends messages of some types in one piece. Returns when the kernel has gone through them; its answer is not heard.
+pub(crate) fn tell(protocol: isize, messages: &[(u16, &[u8])]) -> io::Result<()> {
+    let packets = messages.iter().map(|(kind, payload)| packet(*kind, NLM_F_REQUEST, payload));
+    send(protocol, &packets.collect::<Vec<_>>().concat()).map(drop)
+}
+
 fn send(protocol: isize, packet: &[u8]) -> io::Result<Socket> {
     let mut socket = Socket::new(protocol)?;
     socket.bind_auto()?;

@@ -2,6 +2,7 @@
 //!
 //! Writes no rule: what is missing is found and written by the next sync.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use conntrack::generation::Cause;
@@ -55,7 +56,7 @@ impl<T: Tables + Send> FamilySync<T> {
     }
 
     /// The ear may be closed while many rules are written.
-    pub(crate) fn may_close_ear(&mut self, earplug: Earplug) {
+    pub(crate) fn may_close_ear(&mut self, earplug: Arc<Earplug>) {
         self.earplug = Some(earplug);
     }
 

@@ -4,7 +4,7 @@
 
 use std::io;
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use netlink_sys::protocols::NETLINK_NETFILTER;
 use netlink_sys::{Socket, SocketAddr};
@@ -37,38 +37,43 @@ pub enum Heard {
 pub struct Watch(Arc<Socket>);
 
 /// Closes the ear while much is written: as long as anybody listens, the kernel puts a message together for each rule,
-/// which takes a tenth of the time that writing takes.
+/// which takes a tenth of the time that writing takes. Does not keep an ear that hears nothing any more.
 #[derive(Clone, Debug)]
-pub struct Earplug(Arc<Socket>);
+pub struct Earplug(Weak<Socket>);
 
 /// An ear that is closed.
 #[derive(Debug)]
-pub struct Closed<'a> {
-    earplug: &'a Earplug,
+pub struct Closed {
+    ear: Weak<Socket>,
     /// The number of transactions before.
     generation: u32,
 }
 
 impl Earplug {
-    /// Nothing is heard from here on.
+    /// Nothing is heard from here on. Whatever others do is either told of before, or counted.
     ///
     /// # Errors
-    /// The ear stays open.
-    pub fn close(&self) -> io::Result<Closed<'_>> {
+    /// The ear stays open, if there still is one.
+    pub fn close(&self) -> io::Result<Closed> {
+        let socket = self.0.upgrade().ok_or(io::ErrorKind::NotConnected)?;
         // First the number: what comes in between counts as somebody else's.
         let generation = generation::current()?;
-        self.0.drop_membership(GROUP)?;
-        Ok(Closed { earplug: self, generation })
+        // Who raised it just now may not have told of it yet.
+        generation::settle()?;
+        socket.drop_membership(GROUP)?;
+        Ok(Closed { ear: Weak::clone(&self.0), generation })
     }
 }
 
-impl Closed<'_> {
-    /// Everything is heard again from here on. Tells whether there were other transactions meanwhile than so many.
+impl Closed {
+    /// Everything is heard again from here on. Tells whether there were other transactions meanwhile than so many; not
+    /// if nothing can be heard any more, which was told then.
     ///
     /// # Errors
     /// Nothing more will be heard.
     pub fn open(self, transactions: usize) -> io::Result<bool> {
-        self.earplug.0.add_membership(GROUP)?;
+        let Some(socket) = self.ear.upgrade() else { return Ok(false) };
+        socket.add_membership(GROUP)?;
         // Whoever cannot be counted may have been there.
         let passed = generation::current().ok().map(|now| now.wrapping_sub(self.generation));
         Ok(passed != u32::try_from(transactions).ok())
@@ -91,7 +96,7 @@ impl Watch {
 
     /// What closes this ear for a time.
     pub fn earplug(&self) -> Earplug {
-        Earplug(Arc::clone(&self.0))
+        Earplug(Arc::downgrade(&self.0))
     }
 
     /// Tells everything that is heard, until `tell` breaks or nothing can be heard any more.
