@@ -20,7 +20,8 @@ pub fn lines_around(text: &str, input: &[u8]) -> String {
     shown
 }
 
-/// The line that `text` names first, counted from 1: the number behind the word "line": `line 7 failed`, `Error occurred at line: 7`.
+/// The line that `text` names first, counted from 1: the number behind the word "line": `line 7 failed`,
+/// `Error occurred at line: 7`.
 pub fn line_number(text: &str) -> Option<usize> {
     let mut words = text.split_whitespace().skip_while(|word| word.trim_end_matches(':') != "line").skip(1);
     words

@@ -200,8 +200,8 @@ impl Proxier {
     /// and tried again from time to time.
     ///
     /// # Errors
-    /// A tool failed, or refused what does not depend on single service ports. What was installed is still there, in part perhaps newer; the next sync writes
-    /// everything.
+    /// A tool failed, or refused what does not depend on single service ports. What was installed is still there, in
+    /// part perhaps newer; the next sync writes everything.
     pub fn sync(
         &mut self,
         tables: &mut impl Tables,

@@ -14,8 +14,8 @@ use super::{Applied, Fate};
 
 /// In how many parts many Services are worked on: more gain little, since what follows is done by one thread.
 const PARTS: usize = 4;
-/// Fewer Services are done before another thread has begun.
-const FEW: usize = 250;
+/// Fewer Services are done before another thread has begun. Not so in tests, so that small clusters have many parts.
+const FEW: usize = if cfg!(test) { 2 } else { 250 };
 
 /// The service ports of a transaction.
 #[derive(Debug, Default)]
@@ -132,6 +132,6 @@ mod tests {
         let here = current().id();
         let threads: HashSet<_> = side_by_side(&[(); 4], 1, &|_| current().id()).into_iter().collect();
         assert_eq!(threads.len(), 4);
-        assert_eq!(side_by_side(&[(); 4], FEW, &|_| current().id()), [here]);
+        assert_eq!(side_by_side(&[(); FEW], FEW, &|_| current().id()), [here]);
     }
 }

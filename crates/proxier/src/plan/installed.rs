@@ -19,7 +19,8 @@ pub struct Installed {
     pub(super) fixed: FixedChains,
     pub(super) ports: BTreeMap<ServicePortName, InstalledPort>,
     pub(super) stale: BTreeSet<ChainName>,
-    /// Shared chains in which service ports stand in another order than ours, or have rules that are spelled in another way.
+    /// Shared chains in which service ports stand in another order than ours, or have rules that are spelled in another
+    /// way.
     pub(super) reordered: BTreeSet<SharedChain>,
     totals: Totals,
 }

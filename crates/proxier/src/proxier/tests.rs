@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests need some instant to start from")]
 
 mod alike;
+mod between;
 mod foreign;
 mod history;
 mod layout;
@@ -17,11 +18,9 @@ use crate::chain::{ChainName, Table};
 use crate::family::Family;
 use crate::loss::Loss;
 use crate::option::{Host, LocalDetector, NodePortAddresses, Options};
-use crate::parse::SavedRule;
 use crate::plan::Layout;
 use crate::proxier::{Kind, Proxier};
-use crate::rule::{Match, Rule, Target};
-use crate::tables::fake::{Chains, FakeTables};
+use crate::tables::fake::FakeTables;
 use crate::world::World;
 
 use history::{NODE, Step, World as Model, changes, histories};
@@ -205,97 +204,6 @@ proptest! {
         };
         prop_assert_eq!(play(), play());
     }
-
-    /// A destination that is served or refused before a sync and after it is so between any two
-    /// COMMITs: no packet to it passes untranslated.
-    #[test]
-    fn no_packet_slips_through_between_commits(history in histories(), layout in layouts()) {
-        let mut stage = Stage::with_layout(Family::V4, layout);
-        for step in &history {
-            let before = destinations(&stage.tables.tables);
-            stage.play(std::slice::from_ref(step));
-            let after = destinations(&stage.tables.tables);
-            for between in stage.tables.commits.drain(..) {
-                let between = destinations(&between);
-                let lost: Vec<_> = before.intersection(&after).filter(|to| !between.contains(*to)).collect();
-                prop_assert!(lost.is_empty(), "{lost:?} in\n{}", stage.tables.restored.last().unwrap());
-            }
-        }
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
-
-    /// A destination that leads to endpoints before a sync and after it does so between any two COMMITs, and no
-    /// chain on the way is empty: no packet meets half of a Service.
-    #[test]
-    fn no_service_is_half_visible_between_commits(history in histories(), layout in layouts()) {
-        let mut stage = Stage::with_layout(Family::V4, layout);
-        for step in &history {
-            let before = backends(&stage.tables.tables);
-            stage.play(std::slice::from_ref(step));
-            let after = backends(&stage.tables.tables);
-            for between in stage.tables.commits.drain(..) {
-                let between = backends(&between);
-                for (to, old) in &before {
-                    if old.is_empty() || after.get(to).is_none_or(BTreeSet::is_empty) {
- continue;
- }
-// { continue };
-                    let now = between.get(to).cloned().unwrap_or_default();
-                    prop_assert!(!now.is_empty() && !now.contains("nothing"), "{} leads to {:?}", to, now);
-                }
-            }
-        }
-    }
-}
-
-/// For each destination in nat the endpoints it leads to; "nothing" stands for an empty chain on the way.
-fn backends(tables: &BTreeMap<Table, Chains>) -> BTreeMap<String, BTreeSet<String>> {
-    let Some(nat) = tables.get(&Table::Nat) else { return BTreeMap::new() };
-    let mut backends = BTreeMap::new();
-    let dispatch = nat.get(&ChainName::KUBE_SERVICES).into_iter().flat_map(|chain| &chain.rules);
-    for rule in dispatch.filter_map(SavedRule::known) {
-        let mut reached = BTreeSet::new();
-        follow(nat, rule, &mut reached);
-        // Packets meet the first of several.
-        backends.entry(destination(rule)).or_insert(reached);
-    }
-    backends
-}
-
-fn follow(nat: &Chains, rule: &Rule, reached: &mut BTreeSet<String>) {
-    match &rule.target {
-        Some(Target::Dnat(to)) => drop(reached.insert(to.to_string())),
-        Some(Target::Jump(chain)) if chain.is_of_service_port() => {
-            let rules = nat.get(chain).map(|chain| chain.rules.as_slice()).unwrap_or_default();
-            if rules.is_empty() {
-                reached.insert("nothing".to_owned());
-            }
-            rules.iter().filter_map(SavedRule::known).for_each(|rule| follow(nat, rule, reached));
-        }
-        _ => {}
-    }
-}
-
-/// Addresses and ports that nat serves or the filter refuses.
-fn destinations(tables: &BTreeMap<Table, Chains>) -> BTreeSet<String> {
-    let dispatch = [
-        (Table::Nat, ChainName::KUBE_SERVICES),
-        (Table::Filter, ChainName::KUBE_SERVICES),
-        (Table::Filter, ChainName::KUBE_EXTERNAL_SERVICES),
-    ];
-    let rules = dispatch.iter().filter_map(|(table, chain)| tables.get(table)?.get(chain));
-    let rules = rules.flat_map(|chain| &chain.rules).filter_map(SavedRule::known);
-    rules.map(destination).collect()
-}
-
-fn destination(rule: &Rule) -> String {
-    let header = rule.matches.iter().filter(|condition| {
-        matches!(condition, Match::Destination(_) | Match::Protocol(_) | Match::DestinationPort(_))
-    });
-    format!("{:?}", header.collect::<Vec<_>>())
 }
 
 #[test]

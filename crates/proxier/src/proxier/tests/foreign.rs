@@ -42,7 +42,7 @@ pub(super) fn reorder(tables: &mut BTreeMap<Table, Chains>) {
 }
 
 /// The first word of the comment.
-fn service_port(rule: &SavedRule) -> Option<String> {
+pub(super) fn service_port(rule: &SavedRule) -> Option<String> {
     let comment = rule
         .known()?
         .matches
