@@ -46,7 +46,7 @@ pub(crate) fn measure(node: &Node, rules: &Rules, runs: usize) -> Result<Vec<Fig
     Ok(vec![
         Figure::new(What::FirstStart, times(|sync| sync.at), floor.clone(), at),
         Figure::new(What::FirstSync, times(|sync| sync.elapsed), floor, at),
-        Figure::new(What::FirstCpu, of(&done, |usage| usage.cpu_of_all.as_secs_f64()), None, at),
+        Figure::new(What::FirstCpu, of(&done, |usage| usage.cpu.as_secs_f64()), None, at),
         Figure::new(What::Peak, of(&done, |usage| usage.peak), None, at),
         Figure::new(What::Steady, of(&settled, |usage| usage.resident), None, at),
     ])

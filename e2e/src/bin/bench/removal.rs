@@ -19,7 +19,7 @@ pub(crate) fn measure(node: &Node, rules: &Rules, runs: usize) -> Result<Vec<Fig
         node.tables.reset()?;
         node.tables.restore(&input)?;
         took.push(Daemon::clean_up(node)?);
-        // KUBE-FIREWALL is the kubelet's as well, and canaries in mangle stay as upstream leaves them.
+        // KUBE-FIREWALL is the kubelet's as well, KUBE-IPTABLES-HINT its own.
         let left = node.tables.save()?.1.count().0;
         ensure!(left <= 2, "--cleanup leaves {left} chains");
     }

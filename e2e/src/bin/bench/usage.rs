@@ -6,6 +6,8 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use nix::time::ClockId;
+use nix::unistd::Pid;
 
 /// What the kernel calls kB has 1024 bytes.
 const KIBIBYTES_PER_MEGABYTE: f64 = 1e6 / 1024.0;
@@ -17,10 +19,8 @@ pub(crate) struct Usage {
     pub(crate) resident: f64,
     /// `VmHWM`, the most that `VmRSS` ever was, in MB.
     pub(crate) peak: f64,
-    /// What its threads, those that exist, have spent on CPUs so far.
+    /// What its threads have spent on CPUs so far, also those that ended.
     pub(crate) cpu: Duration,
-    /// What all of its threads have, also those that ended; in hundredths of a second.
-    pub(crate) cpu_of_all: Duration,
 }
 
 impl Usage {
@@ -31,12 +31,7 @@ impl Usage {
             let found = kilobytes(&status, name).with_context(|| format!("no {name}"));
             found.map(|kibibytes| kibibytes / KIBIBYTES_PER_MEGABYTE)
         };
-        Ok(Usage {
-            resident: megabytes("VmRSS")?,
-            peak: megabytes("VmHWM")?,
-            cpu: cpu(pid)?,
-            cpu_of_all: cpu_of_all(pid)?,
-        })
+        Ok(Usage { resident: megabytes("VmRSS")?, peak: megabytes("VmHWM")?, cpu: cpu(pid)? })
     }
 }
 
@@ -45,34 +40,20 @@ fn kilobytes(status: &str, name: &str) -> Option<f64> {
     line.trim().strip_suffix(" kB")?.parse().ok()
 }
 
-/// In nanoseconds, where `stat` has hundredths of a second.
+/// In nanoseconds, where `/proc/PID/stat` has hundredths of a second.
 fn cpu(pid: u32) -> Result<Duration> {
-    let mut total = 0;
-    for thread in fs::read_dir(format!("/proc/{pid}/task")).context("list a process's threads")? {
-        // A thread may end meanwhile.
-        let Ok(text) = fs::read_to_string(thread?.path().join("schedstat")) else { continue };
-        let spent: Option<u64> = text.split(' ').next().and_then(|text| text.parse().ok());
-        total += spent.context("read a thread's schedstat")?;
-    }
-    Ok(Duration::from_nanos(total))
-}
-
-fn cpu_of_all(pid: u32) -> Result<Duration> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).context("read a process's stat")?;
-    let hundredths = hundredths(&stat).context("a process's stat without times")?;
-    Ok(Duration::from_millis(10 * hundredths))
-}
-
-/// The 14th and 15th field: time in user mode and in the kernel. The second one, a name, may hold blanks.
-fn hundredths(stat: &str) -> Option<u64> {
-    let (_, rest) = stat.rsplit_once(") ")?;
-    let mut times = rest.split(' ').skip(11).map(|field| field.parse::<u64>().ok());
-    Some(times.next()?? + times.next()??)
+    let pid = Pid::from_raw(i32::try_from(pid).context("the id of a process")?);
+    let clock = ClockId::pid_cpu_clock_id(pid).context("find a process's CPU clock")?;
+    Ok(clock.now().context("read a process's CPU clock")?.into())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
     use super::*;
+
+    const SOME: Duration = Duration::from_millis(20);
 
     #[test]
     fn this_process_uses_something() {
@@ -81,10 +62,14 @@ mod tests {
     }
 
     #[test]
-    fn times_are_found_behind_a_name_with_blanks() {
-        let stat = "17 (full) sync) S 1 17 17 0 -1 4194560 9 0 0 0 250 31 7 8 20 0 9 0 1 2 3\n";
-        assert_eq!(hundredths(stat), Some(281));
-        assert_eq!(hundredths("17 (name) S 1"), None);
+    fn threads_that_ended_count() {
+        let of_this_process = || cpu(std::process::id()).unwrap();
+        let before = of_this_process();
+        let work = || {
+            while Duration::from(ClockId::CLOCK_THREAD_CPUTIME_ID.now().unwrap()) < SOME {}
+        };
+        thread::spawn(work).join().unwrap();
+        assert!(of_this_process() - before >= SOME);
     }
 
     #[test]
