@@ -9,7 +9,7 @@ const FIRST_RETRY: Duration = Duration::from_millis(200);
 /// The longest wait between two failures.
 const LAST_RETRY: Duration = Duration::from_secs(30);
 
-/// The longest rest that a slow sync asks for.
+/// The longest rest that a slow sync asks for, whether it succeeded or failed.
 const LONGEST_REST: Duration = Duration::from_secs(5);
 
 /// What a first change waits for others is this part of what the sync before took.
@@ -36,6 +36,13 @@ struct Sync {
     end: Instant,
 }
 
+impl Sync {
+    /// For how long others are to have the xtables lock after it.
+    fn rest(self) -> Duration {
+        (self.end - self.begin).min(LONGEST_REST)
+    }
+}
+
 /// For how long changes that come together are gathered into one sync.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Gathering {
@@ -47,7 +54,7 @@ pub(crate) struct Gathering {
 
 impl Pace {
     /// Syncs are `min_interval` (`minSyncPeriod`) apart, counted from the end of one to the begin of the next, and
-    /// after a slow one as long as it took: others need the xtables lock as well.
+    /// after a slow one as long as it took: others need the xtables lock as well. That holds for retries, too.
     pub(crate) fn new(min_interval: Duration) -> Self {
         Self { min_interval, asked: None, last: None, failures: 0 }
     }
@@ -84,19 +91,19 @@ impl Pace {
 
     /// When the next sync is due; absent if nobody asked for one.
     pub(crate) fn next(&self) -> Option<Instant> {
-        let retry = self.last.filter(|_| self.failures > 0).map(|last| last.end + self.retry_after());
+        let retry = self.last.filter(|_| self.failures > 0).map(|last| last.end + self.retry_after(last));
         let rested = self.last.map(|last| last.end + self.rest_after(last));
         let asked = self.asked.map(|asked| rested.map_or(asked, |rested| asked.max(rested)));
         [retry, asked].into_iter().flatten().min()
     }
 
     fn rest_after(&self, last: Sync) -> Duration {
-        self.min_interval.max((last.end - last.begin).min(LONGEST_REST))
+        self.min_interval.max(last.rest())
     }
 
-    fn retry_after(&self) -> Duration {
+    fn retry_after(&self, last: Sync) -> Duration {
         let doublings = self.failures.saturating_sub(1).min(16);
-        FIRST_RETRY.saturating_mul(1 << doublings).min(LAST_RETRY)
+        FIRST_RETRY.saturating_mul(1 << doublings).min(LAST_RETRY).max(last.rest())
     }
 }
 

@@ -28,7 +28,7 @@ pub(crate) enum Notice {
 /// The chain whose absence tells that somebody flushed the tables.
 pub(super) struct Canary {
     interval: Duration,
-    /// None before the first sync: there is nothing yet that a flush could take away.
+    /// None before the first sync: that one reads everything back anyway.
     next_look: Option<Instant>,
     exists: bool,
 }
@@ -114,7 +114,9 @@ impl<T: Tables + Send> FamilySync<T> {
     pub(super) fn begin_to_look(&mut self, now: Instant) {
         if self.canary.next_look.is_none() {
             self.canary.next_look = Some(now + self.canary.interval);
-            self.make_canary();
+            if !self.canary.exists {
+                self.make_canary();
+            }
         }
     }
 

@@ -72,6 +72,21 @@ fn retries_double_up_to_half_a_minute() {
 }
 
 #[test]
+fn a_slow_sync_is_not_retried_sooner_than_it_took_within_limits() {
+    for (took, waits) in [(300, [300, 400, 800]), (3_000, [3_000; 3]), (60_000, [5_000; 3])] {
+        let (mut pace, now) = pace();
+        let end = now + took * MILLISECOND;
+        for wait in waits {
+            pace.failed(now, end);
+            assert_eq!(pace.next(), Some(end + wait * MILLISECOND), "after {took} ms");
+        }
+        // Later on the back-off is longer.
+        (waits.len()..8).for_each(|_| pace.failed(now, end));
+        assert_eq!(pace.next(), Some(end + 25_600 * MILLISECOND), "after {took} ms");
+    }
+}
+
+#[test]
 fn a_change_shortens_a_long_wait() {
     let (mut pace, now) = pace();
     (0..9).for_each(|_| pace.failed(now, now));
