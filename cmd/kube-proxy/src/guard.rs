@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 const GATHER: Duration = Duration::from_millis(50);
 /// Between two looks that found something, so that a fight with another program leaves the host some air.
 const FIGHT: Duration = Duration::from_millis(200);
-/// A look that found something is followed by at least so many times its duration without another.
+/// A look that found something is followed by so many times its duration without another, within the longest pause.
 const SHARE: u32 = 4;
 /// After a first look in vain.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
-/// The longest pause after looks in vain.
+/// The longest pause, `syncPeriod` by default: rules may be missing meanwhile.
 const LAST_PAUSE: Duration = Duration::from_secs(30);
 
 /// The guard of one family's rules.
@@ -45,7 +45,7 @@ impl Guard {
 
     /// A look that took from `begin` to `end` found something, which was mended.
     pub(crate) fn found(&mut self, begin: Instant, end: Instant) {
-        let pause = FIGHT.max((end - begin) * SHARE);
+        let pause = ((end - begin) * SHARE).clamp(FIGHT, LAST_PAUSE);
         *self = Self { since: None, not_before: Some(end + pause), pause: Duration::ZERO };
     }
 
@@ -110,5 +110,15 @@ mod tests {
         guard.found(now, now);
         guard.suspect(now);
         assert_eq!(guard.next(), Some(now + FIGHT));
+    }
+
+    #[test]
+    fn no_loss_waits_longer_than_half_a_minute_however_long_mending_takes() {
+        let (mut guard, now) = (Guard::default(), now());
+        let end = now + Duration::from_secs(40);
+        guard.suspect(now);
+        guard.found(now, end);
+        guard.suspect(end);
+        assert_eq!(guard.next(), Some(end + LAST_PAUSE));
     }
 }

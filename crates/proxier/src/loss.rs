@@ -28,8 +28,10 @@ impl Loss {
     /// What is not there of what was installed.
     pub fn between(installed: &Installed, found: &Found) -> Self {
         let chains = installed.chains().filter(|(table, chain)| !found.has_chain(*table, chain));
-        let missing = |table| installed.rules(table).saturating_sub(found.count(table));
-        let rules = missing(Table::Filter) + missing(Table::Nat);
+        // Rules that nobody wants any more are not there in place of others.
+        let nat = found.count(Table::Nat).saturating_sub(installed.stale_rules(found));
+        let missing = |table, found| installed.rules(table).saturating_sub(found);
+        let rules = missing(Table::Filter, found.count(Table::Filter)) + missing(Table::Nat, nat);
         Self { jumps: found.missing_jumps(), chains: chains.collect(), rules }
     }
 

@@ -11,7 +11,7 @@ use crate::service::ServicePortName;
 use crate::text;
 
 use super::content::Content;
-use super::{SharedChain, Transaction, lines};
+use super::{Found, SharedChain, Transaction, lines};
 
 /// The rules of one family as they were written.
 #[derive(Clone, Debug, Default)]
@@ -81,6 +81,11 @@ impl Installed {
             Table::Nat => fixed + self.totals.nat_rules,
             Table::Filter | Table::Mangle => fixed + self.totals.filter_rules,
         }
+    }
+
+    /// How many rules were found in chains that nobody wants any more and that are deleted later.
+    pub(crate) fn stale_rules(&self, found: &Found) -> usize {
+        self.stale.iter().filter_map(|chain| found.own(chain)).map(|own| own.rules as usize).sum()
     }
 
     /// How many service ports have usable endpoints, none of which may serve traffic to the cluster IP.

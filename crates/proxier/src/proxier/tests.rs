@@ -14,12 +14,12 @@ use std::time::{Duration, Instant};
 use informer::change::Change;
 use proptest::prelude::*;
 
-use crate::chain::{ChainName, Table};
+use crate::chain::{ChainName, Role, Table};
 use crate::family::Family;
 use crate::loss::Loss;
 use crate::option::{Host, LocalDetector, NodePortAddresses, Options};
 use crate::plan::Layout;
-use crate::proxier::{Kind, Proxier};
+use crate::proxier::{Glimpse, Kind, Proxier};
 use crate::tables::fake::FakeTables;
 use crate::world::World;
 
@@ -253,6 +253,20 @@ fn large_clusters_keep_unwanted_chains_for_a_while() {
     stage.now += Duration::from_secs(31);
     assert!(!stage.proxier.is_due(stage.now));
     assert_eq!(stage.sync().unwrap().written.deleted_chains, 1);
+}
+
+/// The rules of chains that wait to be deleted do not stand in for those that somebody took away.
+#[test]
+fn unwanted_chains_hide_no_loss() {
+    let mut stage = Stage::with_layout(Family::V4, Layout::Single);
+    stage.apply(&Model::large().changes());
+    stage.sync().unwrap();
+    stage.apply(&changes(&history::Op::DropOneOfMany));
+    stage.sync().unwrap();
+    let endpoint = |(_, chain): &(Table, ChainName)| chain.role() == Some(Role::Endpoint);
+    let (_, chain) = stage.proxier.installed().unwrap().chains().find(endpoint).unwrap();
+    stage.tables.tables.get_mut(&Table::Nat).unwrap().get_mut(&chain).unwrap().rules.clear();
+    assert_eq!(stage.proxier.glimpse(&mut stage.tables).unwrap(), Glimpse::Changed);
 }
 
 /// What is written for a change that comes while somebody is suspected is not what somebody took away.
