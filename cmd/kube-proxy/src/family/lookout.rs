@@ -25,10 +25,14 @@ pub(crate) enum Notice {
     Looks,
 }
 
+/// With many rules the legacy tools take long even for a chain, so the rules of a first sync come before the canary,
+/// unless it does not come for so long.
+const FIRST_LOOK: Duration = Duration::from_secs(5);
+
 /// The chain whose absence tells that somebody flushed the tables.
 pub(super) struct Canary {
     interval: Duration,
-    /// None before the first sync: that one reads everything back anyway.
+    /// None before the first turn.
     next_look: Option<Instant>,
     exists: bool,
 }
@@ -38,9 +42,14 @@ impl Canary {
         Self { interval, next_look: None, exists: false }
     }
 
+    /// The family is at work.
+    pub(super) fn begin(&mut self, now: Instant) {
+        self.next_look.get_or_insert(now + FIRST_LOOK);
+    }
+
     /// When it is to be looked for, and the rules where nobody tells of changes.
     pub(super) fn next_look(&self, now: Instant) -> Instant {
-        self.next_look.unwrap_or(now + self.interval)
+        self.next_look.unwrap_or(now)
     }
 }
 
@@ -109,14 +118,11 @@ impl<T: Tables + Send> FamilySync<T> {
         }
     }
 
-    /// The rules are written for the first time. With many of them the legacy tools take long even for the canary, so
-    /// the rules come first.
-    pub(super) fn begin_to_look(&mut self, now: Instant) {
-        if self.canary.next_look.is_none() {
+    /// The rules are there; the canary should be, too.
+    pub(super) fn complete_canary(&mut self, now: Instant) {
+        if !self.canary.exists {
             self.canary.next_look = Some(now + self.canary.interval);
-            if !self.canary.exists {
-                self.make_canary();
-            }
+            self.make_canary();
         }
     }
 
