@@ -142,7 +142,6 @@ impl<T: Tables + Send> FamilySync<T> {
 
     fn work(&mut self, clock: fn() -> Instant) {
         let now = clock();
-        self.canary.begin(now);
         if self.canary.next_look(now) <= now {
             self.look_for_canary(now);
         }
@@ -206,7 +205,6 @@ impl<T: Tables + Send> FamilySync<T> {
                 self.look_after_flows(&report, phases, clock);
                 log::success(self.family(), reason, &report, phases, end - begin);
                 self.show(&report, end - begin, phases);
-                self.complete_canary(end);
             }
             Err(error) => {
                 self.pace.failed(begin, end);

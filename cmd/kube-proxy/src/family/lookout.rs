@@ -25,14 +25,10 @@ pub(crate) enum Notice {
     Looks,
 }
 
-/// With many rules the legacy tools take long even for a chain, so the rules of a first sync come before the canary,
-/// unless it does not come for so long.
-const FIRST_LOOK: Duration = Duration::from_secs(5);
-
 /// The chain whose absence tells that somebody flushed the tables.
 pub(super) struct Canary {
     interval: Duration,
-    /// None before the first turn.
+    /// The first one is made at once.
     next_look: Option<Instant>,
     exists: bool,
 }
@@ -40,11 +36,6 @@ pub(super) struct Canary {
 impl Canary {
     pub(super) fn new(interval: Duration) -> Self {
         Self { interval, next_look: None, exists: false }
-    }
-
-    /// The family is at work.
-    pub(super) fn begin(&mut self, now: Instant) {
-        self.next_look.get_or_insert(now + FIRST_LOOK);
     }
 
     /// When it is to be looked for, and the rules where nobody tells of changes.
@@ -115,14 +106,6 @@ impl<T: Tables + Send> FamilySync<T> {
         match self.notice {
             Notice::Told if self.can_be_told() => Ok(Glimpse::Unchanged),
             Notice::Told | Notice::Looks => self.proxier.glimpse(&mut self.tables),
-        }
-    }
-
-    /// The rules are there; the canary should be, too.
-    pub(super) fn complete_canary(&mut self, now: Instant) {
-        if !self.canary.exists {
-            self.canary.next_look = Some(now + self.canary.interval);
-            self.make_canary();
         }
     }
 
