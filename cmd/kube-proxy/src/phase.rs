@@ -126,7 +126,8 @@ impl<T: Tables> Tables for Timed<'_, T> {
             flows.writing(flows::family(self.family));
         }
         self.phases.restores += 1;
-        let (earplug, commits) = (self.earplug, self.commits);
+        // What was not announced changes nothing.
+        let (earplug, commits) = (self.earplug, std::mem::take(&mut self.commits));
         let (result, took) = self.time(|tables| match earplug {
             Some(earplug) => earplug.during(input.len(), commits, || tables.restore(input)),
             None => tables.restore(input),

@@ -160,8 +160,6 @@ fn session(request: &Request, backend: Backend) -> Result<Session> {
     }
     let node = Node::new(scale, backend)?;
     let (mut daemon, _) = first::run(&node)?;
-    // The canary is made after the sync.
-    daemon.rest()?;
     let rules = node.tables.save()?.1;
     done(&format!("{} chains and {} rules", rules.count().0, rules.count().1));
     if wants("first-sync") {
