@@ -117,7 +117,7 @@ fn deletion(modes: &[Mode], table: Table, existing: &BTreeSet<ChainName>, layout
     let mut chains: Vec<_> = existing.iter().filter(is_owned).collect();
     chains.sort_by_key(|chain| (rank(chain), Reverse(*chain)));
     let per_transaction = match layout {
-        Layout::Single | Layout::Upstream => chains.len(),
+        Layout::Single => chains.len(),
         Layout::Blocks => CHAINS_PER_BLOCK,
     };
     let mut input = Vec::new();

@@ -159,7 +159,7 @@ impl Iptables {
     fn generation(&self) -> Option<u32> {
         match self.layout() {
             Layout::Blocks => generation::current().ok(),
-            Layout::Single | Layout::Upstream => None,
+            Layout::Single => None,
         }
     }
 
@@ -191,7 +191,7 @@ impl Iptables {
         work: impl FnOnce() -> Result<Output, E> + Send + 'static,
     ) -> Result<Output, NoOutput> {
         match self.layout() {
-            Layout::Single | Layout::Upstream => lock::within(limit, &self.waited, work),
+            Layout::Single => lock::within(limit, &self.waited, work),
             Layout::Blocks => within(limit, work),
         }
     }

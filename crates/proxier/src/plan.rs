@@ -63,8 +63,9 @@ pub struct Wanted<'a, S, F> {
     pub gone: BTreeSet<ServicePortName>,
     /// What happens to chains that no service port wants.
     pub stale: StaleChains,
-    /// The form in which the tool likes its input.
-    pub layout: Layout,
+    /// The form for many chains; if absent, it is as for few: all of a table, service port by service port, as
+    /// kube-proxy itself writes it.
+    pub layout: Option<Layout>,
 }
 
 /// What happens to the rules of a service port that was rendered.
@@ -87,12 +88,10 @@ pub enum StaleChains {
     Keep,
 }
 
-/// How much goes into one transaction.
+/// How the tool likes many chains: how much goes into one transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
-    /// All of a table, service port by service port, as kube-proxy itself writes it.
-    Upstream,
-    /// All of a table, many chains in order of their names. The legacy variant fetches and replaces the whole table at
+    /// All of a table, in order of the chains' names. The legacy variant fetches and replaces the whole table at
     /// each COMMIT, and keeps its chains in this order.
     Single,
     /// A bounded number of chains. The nf_tables variant takes time that grows with the square of

@@ -223,7 +223,7 @@ impl Proxier {
             Applied::Found(found) => Some(found.digest()),
             Applied::Known(_) => self.glimpsed,
         };
-        let surroundings = Surroundings { host, stale, layout: tables.layout() };
+        let surroundings = Surroundings { host, stale, layout: Some(tables.layout()) };
         let sifted = self.sift(tables, &surroundings, now, applied, dirty.clone());
         let (installed, sifted) = sifted.inspect_err(|_| self.untold.failed())?;
         self.glimpsed = seen.filter(|_| sifted.written.commits == 0);
@@ -247,7 +247,7 @@ impl Proxier {
         let dirty = self.world.take_dirty();
         let applied = Applied::Found(Found::default());
         let nothing = Left { fate: |_: &RenderedPort| Fate::Written, before: None, in_use: BTreeSet::new() };
-        let surroundings = Surroundings { host, stale: StaleChains::Delete, layout: Layout::Upstream };
+        let surroundings = Surroundings { host, stale: StaleChains::Delete, layout: None };
         self.plan(&applied, &dirty, nothing, &surroundings).input
     }
 
@@ -317,7 +317,7 @@ impl Proxier {
 struct Surroundings<'a> {
     host: &'a Host,
     stale: StaleChains,
-    layout: Layout,
+    layout: Option<Layout>,
 }
 
 /// What a transaction leaves out.

@@ -100,7 +100,7 @@ fn transaction(world: &World, context: &Context, layout: Layout) -> Transaction 
         render::service(world, name, context).into_iter().map(|port| (port, Fate::Written))
     };
     let (fixed, in_use, gone) = (render::fixed(context), BTreeSet::new(), BTreeSet::new());
-    let stale = StaleChains::Delete;
+    let (stale, layout) = (StaleChains::Delete, Some(layout));
     plan(
         &Applied::Found(Found::default()),
         Wanted { fixed, services: &services, render, before: None, in_use, gone, stale, layout },

@@ -121,7 +121,7 @@ fn room(scene: &Scene) -> Vec<u8> {
 /// refusal is there, packets in between would pass untranslated, and conntrack would hold on to
 /// that: later packets of the same flow vanish for as long as the sender keeps sending. Therefore
 /// refusals that come are written before nat, and those that go behind it.
-pub(super) fn write(scene: &Scene, unwanted: &Unwanted, layout: Layout) -> (Vec<u8>, Counts) {
+pub(super) fn write(scene: &Scene, unwanted: &Unwanted, layout: Option<Layout>) -> (Vec<u8>, Counts) {
     let mut counts = Counts { deleted_chains: unwanted.deleted.len(), ..Counts::default() };
     let writes_nat = scene.changes.shared.keys().any(|(table, _)| *table == Table::Nat)
         || !unwanted.deleted.is_empty()
@@ -129,14 +129,14 @@ pub(super) fn write(scene: &Scene, unwanted: &Unwanted, layout: Layout) -> (Vec<
         || scene.ports.values().any(|port| port.differing().next().is_some());
     let (before, after) = filter(scene, writes_nat);
 
-    let layout = if blocks::are_many(scene, &unwanted.deleted) { layout } else { Layout::Upstream };
-    let mut out = if layout == Layout::Blocks { room(scene) } else { Vec::new() };
+    let layout = layout.filter(|_| blocks::are_many(scene, &unwanted.deleted));
+    let mut out = if layout == Some(Layout::Blocks) { room(scene) } else { Vec::new() };
     before.finish(Table::Filter, &mut out, &mut counts);
     match layout {
         _ if !writes_nat => {}
-        Layout::Blocks => blocks::write(scene, unwanted, &mut out, &mut counts),
-        Layout::Single => nat(scene, unwanted, by_name).finish(Table::Nat, &mut out, &mut counts),
-        Layout::Upstream => nat(scene, unwanted, by_service_port).finish(Table::Nat, &mut out, &mut counts),
+        Some(Layout::Blocks) => blocks::write(scene, unwanted, &mut out, &mut counts),
+        Some(Layout::Single) => nat(scene, unwanted, by_name).finish(Table::Nat, &mut out, &mut counts),
+        None => nat(scene, unwanted, by_service_port).finish(Table::Nat, &mut out, &mut counts),
     }
     after.finish(Table::Filter, &mut out, &mut counts);
     counts.nat_rules -= counts.deleted_chains;

@@ -68,7 +68,7 @@ fn plan_all(world: &World, context: &Context, backend: Backend) -> Transaction {
         render::service(world, name, context).into_iter().map(|port| (port, Fate::Written))
     };
     let (fixed, in_use, gone) = (render::fixed(context), Default::default(), Default::default());
-    let (stale, layout) = (StaleChains::Delete, layout(backend));
+    let (stale, layout) = (StaleChains::Delete, Some(layout(backend)));
     plan(
         &Applied::Found(Found::default()),
         Wanted { fixed, services: &services, render, before: None, in_use, gone, stale, layout },
